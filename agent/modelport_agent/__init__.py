@@ -1,0 +1,1 @@
+"""The helper in every model pod: fetch, prove, drain."""

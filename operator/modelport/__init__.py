@@ -1,0 +1,1 @@
+"""Serves models on Kubernetes: the operator behind the ModelDeployment resource."""

@@ -1,0 +1,1 @@
+"""Serves an ASGI application with health, metrics and proof."""
