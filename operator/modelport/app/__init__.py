@@ -1,0 +1,1 @@
+"""Wiring: kopf, settings, metrics, health server, main."""

@@ -1,0 +1,1 @@
+"""Effects towards the models: the question through the Service, asked in a child process."""

@@ -1,0 +1,1 @@
+"""The loop: cache, queue, workers, reconcile, resync."""

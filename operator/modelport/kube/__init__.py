@@ -1,0 +1,1 @@
+"""Effects towards the cluster: API client, watch, apply, events, lease."""

@@ -1,0 +1,1 @@
+"""A resolved spec and its container facts become the desired children. Pure."""

@@ -1,0 +1,57 @@
+"""The result of rendering: the children that should exist, and what the rest of the operator has to know about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelport.api.names import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One object as it should be applied: `manifest` is complete except for the owner reference's uid being filled in already."""
+
+    kind: str
+    name: str
+    manifest: Mapping[str, Any]
+    applied_hash: str
+    immutable: bool = False
+    """True for a ConfigMap named by its content: created, never changed, deleted once no ReplicaSet references it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the operator asks through the Service, once per generation. The pods' own proof is the agent's."""
+
+    runtime: Runtime
+    url: str
+    """Base URL through the Service, such as http://assistant.default.svc:8000"""
+    models: tuple[str, ...]
+    task: str | None
+    request: Mapping[str, Any] | None
+    expect_status: int
+    expect_contains: str | None
+    timeout: float
+    """Seconds."""
+    disabled: bool
+    has_api_key: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """All that one ModelDeployment should be."""
+
+    children: tuple[Child, ...]
+    spec_hash: str
+    question: Question
+    replicas: int
+    gpus: int
+    url: str
+    model: str
+    """For the MODEL column: the first served name or the source."""
+    asked: bool
+    """False when pods become ready without the model having been asked (no question known, or check.disabled)."""
+    deadline: float
+    """Seconds that a roll-out may take: scheduling, fetch and load."""

@@ -1,0 +1,154 @@
+"""Frozen projections of what the watches saw: the only input of the decisions besides the desired children.
+
+Bodies are never kept. `project_*` functions (state/project.py) make these from the API server's JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Key = tuple[str, str]
+"""(namespace, name) of a ModelDeployment: what the queue holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A ModelDeployment as the watch saw it."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    resource_version: str
+    deleting: bool
+    paused: bool
+    spec: Mapping[str, Any]
+    status: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentFacts:
+    generation: int
+    observed_generation: int
+    wanted: int
+    replicas: int
+    updated: int
+    ready: int
+    available: int
+    deadline_exceeded: bool
+    """Condition Progressing is False with reason ProgressDeadlineExceeded."""
+    replica_failure: str | None
+    """Message of condition ReplicaFailure (quota, admission), while true."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaSetFacts:
+    wanted: int
+    revision: int
+    spec_hash: str | None
+    config_maps: frozenset[str]
+    """ConfigMaps that its pod template references."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFacts:
+    name: str
+    init: bool
+    """An init container, native sidecars included."""
+    ready: bool
+    started: bool
+    restarts: int
+    running: bool
+    waiting_reason: str | None
+    waiting_message: str | None
+    terminated_reason: str | None
+    """Of the current state, else of the last one; with exit_code and message from the same."""
+    exit_code: int | None
+    terminated_message: str | None
+    image: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PodFacts:
+    phase: str
+    ready: bool
+    spec_hash: str | None
+    unschedulable: str | None
+    """Message of condition PodScheduled while it is False."""
+    node: str | None
+    ip: str | None
+    containers: tuple[ContainerFacts, ...]
+    created: str
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """Any object of ours, or one that carries our label."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    owner_uid: str | None
+    """uid of the controlling ModelDeployment; for ReplicaSets and Pods, of their own controller."""
+    resource_name: str
+    """Value of the label modelport.io/name."""
+    deleting: bool
+    applied_hash: str | None
+    digest: bytes | None
+    """16 bytes over the values at the paths that we own (managedFields of manager `modelport`, operation Apply); None where we own nothing."""
+    facts: DeploymentFacts | ReplicaSetFacts | PodFacts | None = None
+
+
+class DoorResult(StrEnum):
+    """What became of the question through the Service."""
+
+    ANSWERED = "Answered"
+    AUTH_REQUIRED = "AuthRequired"
+    """401 or 403: the door was reached; the agents, who have the key, are the proof."""
+    WRONG = "Wrong"
+    UNREACHABLE = "Unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The last answer through the Service, and the generation that it is about."""
+
+    generation: int
+    result: DoorResult
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """A child that could not be written: name taken, leftover that has to go first, refused, forbidden, fought over."""
+
+    reason: str
+    """A member of api.names.Reason: NameTaken, WaitingForCleanup, ChildRefused, Forbidden, FieldConflict."""
+    kind: str
+    name: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything that a decision about one resource may look at."""
+
+    resource: Resource
+    children: tuple[Child, ...] = ()
+    """Deployment, Service, ConfigMaps that carry the resource's label."""
+    replica_sets: tuple[Child, ...] = ()
+    pods: tuple[Child, ...] = ()
+    accepted: Mapping[tuple[str, str], tuple[str, bytes]] = field(default_factory=dict)
+    """(kind, name) -> (applied hash, digest taken from our own apply's answer): the fixed point that drift is measured against."""
+    door: Door | None = None
+    door_waited: float = 0.0
+    """Seconds since the question through the Service was first asked for this generation, without a definite answer."""
+    logs: Mapping[tuple[str, str, int], str] = field(default_factory=dict)
+    """(pod uid, container, restart count) -> tail of the log of the container that exited non-zero, bounded."""
+    obstacles: tuple[Obstacle, ...] = ()
+    """What stood in the way of the last writes of this generation."""
