@@ -76,9 +76,14 @@ def version(program: Program) -> str:
     return found.group(1)
 
 
+def content(name: str) -> str:
+    """The hash of what the program is built from: the versions of its module and of all that this one needs."""
+    files = [(PROGRAMS[name].folder / file).read_bytes() for file in ("go.mod", "go.sum")]
+    return hashlib.sha256(b"".join(files)).hexdigest()[:16]
+
+
 def _target(program: Program) -> Path:
-    content = b"".join((program.folder / name).read_bytes() for name in ("go.mod", "go.sum"))
-    return cache() / "bin" / hashlib.sha256(content).hexdigest()[:16] / program.name
+    return cache() / "bin" / content(program.name) / program.name
 
 
 def _build(program: Program, position: str) -> None:

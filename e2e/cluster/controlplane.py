@@ -9,13 +9,14 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
 from e2e.cluster.api import Api
 from e2e.cluster.audit import POLICY, AuditEvent, read_events
 from e2e.cluster.binaries import binary, build
-from e2e.cluster.certificates import Authority, signing_key, write_kubeconfig
+from e2e.cluster.certificates import Authority, Pair, signing_key, write_kubeconfig
 from e2e.cluster.processes import Processes
 from e2e.cluster.waiting import wait_for
 
@@ -60,6 +61,20 @@ class ControlPlane:
         self.audit_log = directory / "audit.log"
         self._pki = directory / "pki"
 
+    @cached_property
+    def authority(self) -> Authority:
+        """Signs everything but the API server's calls to aggregated APIs."""
+        return Authority(self._pki, "ca")
+
+    @cached_property
+    def api(self) -> Api:
+        """Reads as the administrator."""
+        return Api(self.server, self.authority.certificate, self._admin)
+
+    @property
+    def _admin(self) -> Pair:
+        return self.authority.issue("admin", "modelport-admin", ["system:masters"])
+
     def __enter__(self) -> ControlPlane:
         self.processes.end_with_this_process()
         try:
@@ -75,10 +90,6 @@ class ControlPlane:
     def start(self) -> None:
         """Start what does not run, and return when the API server and the controllers have shown that they work."""
         build(["etcd", "kube-apiserver", "kube-controller-manager"])
-        self.authority = Authority(self._pki, "ca")
-        self._front = Authority(self._pki, "front-proxy-ca")
-        self._admin = self.authority.issue("admin", "modelport-admin", ["system:masters"])
-        self.api = Api(self.server, self.authority.certificate, self._admin)
         write_kubeconfig(self.kubeconfig, self.server, self.authority.certificate, self._admin)
         self.run("etcd", self._etcd_flags())
         self._start_apiserver()
@@ -140,7 +151,8 @@ class ControlPlane:
         hosts = list(dict.fromkeys([*names, settings.address, "127.0.0.1", settings.service_address]))
         serving = self.authority.issue("kube-apiserver", "kube-apiserver", hosts=hosts, client=False)
         kubelets = self.authority.issue("kube-apiserver-kubelet", "kube-apiserver-kubelet-client", ["system:masters"])
-        front = self._front.issue("front-proxy", "front-proxy-client")
+        front_authority = Authority(self._pki, "front-proxy-ca")
+        front = front_authority.issue("front-proxy", "front-proxy-client")
         policy = self.directory / "audit-policy.yaml"
         policy.write_text(POLICY)
         return [
@@ -164,7 +176,7 @@ class ControlPlane:
             f"--kubelet-client-certificate={kubelets.certificate}",
             f"--kubelet-client-key={kubelets.key}",
             "--kubelet-preferred-address-types=InternalIP",
-            f"--requestheader-client-ca-file={self._front.certificate}",
+            f"--requestheader-client-ca-file={front_authority.certificate}",
             "--requestheader-allowed-names=front-proxy-client",
             "--requestheader-username-headers=X-Remote-User",
             "--requestheader-group-headers=X-Remote-Group",
