@@ -107,12 +107,10 @@ def _request(raw: Any) -> Request:
     path = _text(given, "path", "request.path") or Request.path
     if not path.startswith("/"):
         raise SettingsError(f"request.path: {path!r} must begin with /")
-    return Request(
-        method=(_text(given, "method", "request.method") or Request.method).upper(),
-        path=path,
-        content_type=_text(given, "contentType", "request.contentType"),
-        body=_body(given),
-    )
+    body = _body(given)
+    method = _text(given, "method", "request.method") or ("POST" if body else "GET")
+    content_type = _text(given, "contentType", "request.contentType") or ("application/json" if body else None)
+    return Request(method.upper(), path, content_type, body)
 
 
 def _body(given: Mapping[str, Any]) -> bytes:
@@ -120,7 +118,7 @@ def _body(given: Mapping[str, Any]) -> bytes:
     if encoded is None:
         return (_text(given, "body", "request.body") or "").encode()
     try:
-        return base64.b64decode(encoded, validate=True)
+        return base64.b64decode("".join(encoded.split()), validate=True)  # YAML writers fold long lines
     except binascii.Error as error:
         raise SettingsError(f"request.bodyBase64: is not base64: {error}") from error
 

@@ -34,7 +34,7 @@ def app(documents: dict[str, Any]) -> ModuleType:
         ("it", "Il tempo era così bello che abbiamo camminato fino al fiume."),
         ("pl", "Pogoda była tak ładna, że poszliśmy pieszo aż nad rzekę."),
         ("ru", "Погода была такой хорошей, что мы дошли пешком до реки."),
-        ("zh", "天气很好，所以我们一直走到了河边。"),
+        ("zh", "今天天气很好所以我们一直走到了河边。"),
         ("ja", "天気がとても良かったので、川まで歩きました。"),
         ("ar", "كان الطقس جميلا لدرجة أننا مشينا حتى النهر."),
     ],
