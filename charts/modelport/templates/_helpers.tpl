@@ -1,0 +1,76 @@
+{{- define "modelport.fullname" -}}
+{{- $name := .Release.Name -}}
+{{- if not (contains .Chart.Name $name) -}}{{- $name = printf "%s-%s" $name .Chart.Name -}}{{- end -}}
+{{- $name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "modelport.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "modelport.labels" -}}
+{{ include "modelport.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/component: operator
+app.kubernetes.io/part-of: modelport
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "modelport.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- .Values.serviceAccount.name | default (include "modelport.fullname" .) -}}
+{{- else -}}
+{{- .Values.serviceAccount.name | default "default" -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* The settings file, as the operator reads it. */ -}}
+{{- define "modelport.settings" -}}
+{{- $settings := dict
+    "images" .Values.images
+    "imagePullSecrets" .Values.models.imagePullSecrets
+    "hub" .Values.hub
+    "defaults" .Values.defaults
+    "namespaces" .Values.namespaces
+    "diagnosis" .Values.diagnosis
+    "door" .Values.door
+    "logLevel" .Values.logLevel
+    "workers" (int .Values.workers) -}}
+{{ toYaml $settings }}
+{{- end -}}
+
+{{- /* What the operator may do in a namespace with models. Nothing on Secrets: the kubelet mounts them, nobody reads them. */ -}}
+{{- define "modelport.rules" -}}
+- apiGroups: [modelport.io]
+  resources: [modeldeployments]
+  verbs: [get, list, watch]
+- apiGroups: [modelport.io]
+  resources: [modeldeployments/status]
+  verbs: [get, patch, update]
+# Owner references of the children block the owner's deletion; some clusters ask for this right then.
+- apiGroups: [modelport.io]
+  resources: [modeldeployments/finalizers]
+  verbs: [update]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, update, patch, delete]
+- apiGroups: [apps]
+  resources: [replicasets]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [services, configmaps]
+  verbs: [get, list, watch, create, update, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+{{- if .Values.diagnosis.readLogs }}
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
+{{- end }}
+- apiGroups: ["", events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
