@@ -16,11 +16,11 @@ from pathlib import Path
 
 from e2e.cluster.paths import cache
 
+_DISK_ALWAYS = 3  # GiB for pods, logs and the data of etcd
 GO_MINIMUM = (1, 25)  # what Kubernetes asks for; go fetches a newer tool chain itself where a module needs one
 _IMAGES = frozenset({"buildah", "debootstrap", "skopeo"})
-_CLUSTER = frozenset(
-    "containerd runc containernetworking-plugins iptables conntrack iproute2 socat ebtables ipset busybox-static".split()
-)
+_NETWORK = frozenset({"conntrack", "containernetworking-plugins", "ebtables", "iproute2", "ipset", "iptables", "socat"})
+_CLUSTER = _NETWORK | {"buildah", "busybox-static", "containerd", "runc"}  # buildah: the images of pause and CoreDNS
 
 # The machine's own containerd is not wanted: policy-rc.d is what Debian asks before a package starts its service.
 _INSTALL = """
@@ -39,16 +39,17 @@ apt-get update
 
 @dataclass(frozen=True)
 class Needs:
-    """What one purpose needs of the machine; sizes in GiB."""
+    """What one purpose needs of the machine, in GiB; `disk` is used once, and leaves `folder` in the cache."""
 
     packages: frozenset[str]
     disk: int
+    folder: str
     memory: int
 
 
 NEEDS = {
-    "cluster": Needs(_CLUSTER | {"buildah"}, disk=12, memory=4),  # buildah makes the images of pause and CoreDNS
-    "images": Needs(_IMAGES | {"busybox-static"}, disk=30, memory=4),
+    "cluster": Needs(_CLUSTER, disk=12, folder="bin", memory=2),
+    "images": Needs(_IMAGES | {"busybox-static"}, disk=30, folder="images", memory=2),
 }
 
 
@@ -94,10 +95,10 @@ def _require_room(needs: Needs, purpose: str) -> None:
     place = cache()
     place.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(place).free // 2**30
-    # What earlier runs left in the cache counts as free: it is what the disk is needed for.
-    if free < needs.disk and not (place / "bin").exists():
+    disk = _DISK_ALWAYS if (place / needs.folder).exists() else needs.disk
+    if free < disk:
         raise SetupError(
-            f"'{purpose}' needs {needs.disk} GiB of disk, and {place} has {free} GiB free: "
+            f"'{purpose}' needs {disk} GiB of disk, and {place} has {free} GiB free: "
             "free some, or name another place in MODELPORT_CACHE"
         )
     memory = _available_memory()
@@ -121,7 +122,9 @@ def _missing(packages: frozenset[str]) -> list[str]:
 def _require_packages(needs: Needs, purpose: str) -> None:
     if shutil.which("dpkg-query") is None or shutil.which("apt-get") is None:
         names = " ".join(sorted(needs.packages))
-        raise SetupError(f"'{purpose}' is set up on Debian and its relatives only; it needs what there is called: {names}")
+        raise SetupError(
+            f"'{purpose}' is set up on Debian and its relatives only; it needs what there is called: {names}"
+        )
     missing = _missing(needs.packages)
     if not missing:
         return
@@ -133,6 +136,8 @@ def _require_packages(needs: Needs, purpose: str) -> None:
             f"  sudo sh -c 'apt-get update && {install}'"
         )
     print(f"installing Debian packages: {' '.join(missing)}", file=sys.stderr, flush=True)
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     if done.returncode != 0:
         raise SetupError(f"{install} failed with status {done.returncode}:\n{done.stdout[-3000:]}")

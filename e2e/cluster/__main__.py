@@ -34,7 +34,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _binaries(names: list[str]) -> None:
     if unknown := set(names) - set(binaries.PROGRAMS):
-        raise host.SetupError(f"no such programs: {', '.join(sorted(unknown))}; there are {', '.join(binaries.PROGRAMS)}")
+        known = ", ".join(binaries.PROGRAMS)
+        raise host.SetupError(f"no such programs: {', '.join(sorted(unknown))}; there are {known}")
     for path in binaries.build(names or binaries.PROGRAMS).values():
         print(path)
 
@@ -94,7 +95,7 @@ def _become_root() -> None:
     kept = [f"{name}={os.environ[name]}" for name in _KEPT_BY_SUDO if name in os.environ]
     command = host.as_root([shutil.which("env") or "env", *kept, sys.executable, "-m", "e2e.cluster", *sys.argv[1:]])
     if command is None:
-        raise host.SetupError("a cluster needs root (network namespaces, containers): run this as root, or allow sudo without a password")
+        raise host.SetupError("a cluster needs root (network, containers): be root, or allow sudo without a password")
     os.execvp(command[0], command)
 
 

@@ -31,8 +31,14 @@ def apply_dns(kubeconfig: Path) -> None:
     run(*kubectl, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest)
 
 
-def dns_answers(name: str = "kubernetes.default.svc.cluster.local", address: str = "10.96.0.1") -> bool:
-    """Whether the cluster's DNS gives `address` for `name`, asked through its Service from the host."""
+def dns_answers() -> bool:
+    """Whether the cluster's DNS knows the API server's Service."""
+    answer = ask_dns("kubernetes.default.svc.cluster.local")
+    return answer is not None and answer.endswith(socket.inet_aton("10.96.0.1"))
+
+
+def ask_dns(name: str) -> bytes | None:
+    """The DNS message that answers for an address of `name`, asked through the Service from the host."""
     number = secrets.randbelow(1 << 16)
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
     question = struct.pack(">6H", number, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">2H", 1, 1)
@@ -42,8 +48,8 @@ def dns_answers(name: str = "kubernetes.default.svc.cluster.local", address: str
             client.sendto(question, (DNS, 53))
             answer = client.recv(512)
         except OSError:
-            return False
-    return answer[:2] == question[:2] and answer.endswith(socket.inet_aton(address))
+            return None
+    return answer if answer[:2] == question[:2] else None
 
 
 def _dns_image() -> str:

@@ -119,4 +119,5 @@ def _ldflags(program: Program) -> str:
     major, minor, _ = stated.removeprefix("v").split(".", 2)
     values = {"gitVersion": stated, "gitMajor": major, "gitMinor": minor}
     packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-    return " ".join(["-s -w", *(f"-X {package}.{key}={value}" for package in packages for key, value in values.items())])
+    stamps = [f"-X {package}.{key}={value}" for package in packages for key, value in values.items()]
+    return " ".join(["-s -w", *stamps])

@@ -45,19 +45,14 @@ def kill_all(group: str = NAME, seconds: float = 20.0) -> None:
 
 
 def remove() -> None:
-    """Remove our groups, the innermost first."""
-    for root in _hierarchies():
+    """Remove our groups, the innermost first; runc makes some in a unified hierarchy beside v1, too."""
+    for root in [*_mounted("cgroup"), *_mounted("cgroup2")]:
         top = root / NAME
         for folder, _, _ in os.walk(top, topdown=False):
             try:
                 os.rmdir(folder)
             except OSError as error:
                 print(f"control group {folder} stays: {error}", flush=True)
-
-
-def left() -> list[str]:
-    """The groups of ours that are there."""
-    return [str(root / NAME) for root in _hierarchies() if (root / NAME).exists()]
 
 
 def _members(group: str) -> Iterator[int]:
@@ -70,9 +65,12 @@ def _members(group: str) -> Iterator[int]:
 
 def _hierarchies() -> list[Path]:
     """The mounted v1 hierarchies, or the unified one where there is no other."""
+    return _mounted("cgroup") or _mounted("cgroup2")
+
+
+def _mounted(kind: str) -> list[Path]:
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
-    old = [Path(fields[1]) for fields in mounts if fields[2] == "cgroup"]
-    return old or [Path(fields[1]) for fields in mounts if fields[2] == "cgroup2"]
+    return [Path(fields[1]) for fields in mounts if fields[2] == kind]
 
 
 def _listing() -> Path:

@@ -26,7 +26,8 @@ from e2e.cluster.node import STRAY, Node, clean_stray
 from e2e.cluster.processes import boot_id
 from e2e.cluster.waiting import wait_for
 
-PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "containerd", "kubelet", "kube-proxy")
+_CONTROL = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+PROGRAMS = (*_CONTROL, "containerd", "kubelet", "kube-proxy")
 
 
 @dataclass(frozen=True)
@@ -72,16 +73,14 @@ def up() -> None:
 def down() -> None:
     """Take everything away that `up` made, also what a half-done `up` made."""
     with _lock():
-        record = _read_record()
-        if record is not None:
-            _down(record)
+        _down_recorded()
 
 
 def status() -> Status:
     """What runs and what answers."""
     plane = _plane()
     programs = {name: plane.processes.alive(name) for name in PROGRAMS}
-    if not programs["kube-apiserver"]:
+    if not (programs["etcd"] and programs["kube-apiserver"]):  # asking would only take time
         return Status(programs, {"api server": False})
     checks: dict[str, Callable[[], bool]] = {
         "api server": lambda: plane.api.ok("/readyz"),
@@ -102,17 +101,25 @@ def load(archives: list[Path]) -> None:
 
 
 def _repaired() -> bool:
+    if not network.exists():
+        say("the network namespace is gone: a new cluster is made")
+        _down_recorded()
+        return False
     missing = [name for name, alive in status().programs.items() if not alive]
     say(f"the cluster on record does not work ({', '.join(missing) or 'all programs run'}): repairing it")
     try:
         _ensure()
     except host.SetupError as error:
         say(f"it cannot be repaired, a new one is made: {error}")
-        record = _read_record()
-        if record is not None:
-            _down(record)
+        _down_recorded()
         return False
     return True
+
+
+def _down_recorded() -> None:
+    record = _read_record()
+    if record is not None:
+        _down(record)
 
 
 def _make() -> None:
@@ -163,8 +170,9 @@ def _down(record: Record) -> None:
             Node(plane).containerd.remove_containers()
         except host.SetupError as error:  # the next `up` does it, before anything runs
             say(f"containers stay in containerd's records: {error}")
+    processes.stop("containerd")  # asked first: its records stay
     for name in processes.names():
-        processes.stop(name)
+        processes.stop(name, grace=0)
     cgroups.kill_all()
     _unmount_below(paths.state())
     _unmount_below(paths.image_store())

@@ -12,7 +12,8 @@ def run(*command: str, stdin: str | None = None, timeout: float = 600) -> str:
     """The output of a command that has to succeed."""
     done = attempt(command, stdin, timeout)
     if done.returncode != 0:
-        raise SetupError(f"`{' '.join(command)}` failed with status {done.returncode}: {(done.stderr or done.stdout)[-2000:]}")
+        said = (done.stderr or done.stdout)[-2000:]
+        raise SetupError(f"`{' '.join(command)}` failed with status {done.returncode}: {said}")
     return done.stdout
 
 
@@ -22,9 +23,9 @@ def succeeds(*command: str) -> bool:
 
 
 def attempt(command: Sequence[str], stdin: str | None, timeout: float) -> subprocess.CompletedProcess[str]:
-    source = {"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}
+    """The command's end, whatever its status; with no `stdin` there is nothing to read."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, **source)  # type: ignore[call-overload,no-any-return]
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, input=stdin or "")
     except FileNotFoundError:
         raise SetupError(f"there is no program {command[0]!r} on PATH") from None
     except subprocess.TimeoutExpired:

@@ -146,15 +146,6 @@ class ControlPlane:
 
     def _apiserver_flags(self) -> list[str]:
         settings = self.settings
-        key = signing_key(self._pki)
-        names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"]
-        hosts = list(dict.fromkeys([*names, settings.address, "127.0.0.1", settings.service_address]))
-        serving = self.authority.issue("kube-apiserver", "kube-apiserver", hosts=hosts, client=False)
-        kubelets = self.authority.issue("kube-apiserver-kubelet", "kube-apiserver-kubelet-client", ["system:masters"])
-        front_authority = Authority(self._pki, "front-proxy-ca")
-        front = front_authority.issue("front-proxy", "front-proxy-client")
-        policy = self.directory / "audit-policy.yaml"
-        policy.write_text(POLICY)
         return [
             f"--advertise-address={settings.address}",
             f"--bind-address={settings.address}",
@@ -166,6 +157,19 @@ class ControlPlane:
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
             "--allow-privileged=true",
+            *self._identity_flags(),
+            *self._aggregation_flags(),
+            *self._audit_flags(),
+        ]
+
+    def _identity_flags(self) -> list[str]:
+        """Who the API server is, whom it believes, and how it speaks to kubelets."""
+        key = signing_key(self._pki)
+        names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"]
+        hosts = list(dict.fromkeys([*names, self.settings.address, "127.0.0.1", self.settings.service_address]))
+        serving = self.authority.issue("kube-apiserver", "kube-apiserver", hosts=hosts, client=False)
+        kubelets = self.authority.issue("kube-apiserver-kubelet", "kube-apiserver-kubelet-client", ["system:masters"])
+        return [
             f"--client-ca-file={self.authority.certificate}",
             f"--tls-cert-file={serving.certificate}",
             f"--tls-private-key-file={serving.key}",
@@ -176,13 +180,26 @@ class ControlPlane:
             f"--kubelet-client-certificate={kubelets.certificate}",
             f"--kubelet-client-key={kubelets.key}",
             "--kubelet-preferred-address-types=InternalIP",
-            f"--requestheader-client-ca-file={front_authority.certificate}",
+        ]
+
+    def _aggregation_flags(self) -> list[str]:
+        """What aggregated APIs need, those of metrics for example."""
+        authority = Authority(self._pki, "front-proxy-ca")
+        pair = authority.issue("front-proxy", "front-proxy-client")
+        return [
+            f"--requestheader-client-ca-file={authority.certificate}",
             "--requestheader-allowed-names=front-proxy-client",
             "--requestheader-username-headers=X-Remote-User",
             "--requestheader-group-headers=X-Remote-Group",
             "--requestheader-extra-headers-prefix=X-Remote-Extra-",
-            f"--proxy-client-cert-file={front.certificate}",
-            f"--proxy-client-key-file={front.key}",
+            f"--proxy-client-cert-file={pair.certificate}",
+            f"--proxy-client-key-file={pair.key}",
+        ]
+
+    def _audit_flags(self) -> list[str]:
+        policy = self.directory / "audit-policy.yaml"
+        policy.write_text(POLICY)
+        return [
             f"--audit-policy-file={policy}",
             f"--audit-log-path={self.audit_log}",
             "--audit-log-mode=blocking",  # the event is in the file before the client has its answer

@@ -17,6 +17,7 @@ from e2e.cluster.locks import say
 from e2e.cluster.paths import cache
 from e2e.host import SetupError
 
+_HINT = "make one with: buildah push IMAGE oci-archive:FILE:NAME"
 _NAME = "org.opencontainers.image.ref.name"
 
 
@@ -34,7 +35,9 @@ class Containerd:
         run(*self._ctr, "images", "import", str(archive))
         missing = wanted.items() - self.images().items()
         if missing:
-            raise SetupError(f"containerd has not taken {sorted(missing)} from {archive}; it has {sorted(self.images())}")
+            raise SetupError(
+                f"containerd has not taken {sorted(missing)} from {archive}; it has {sorted(self.images())}"
+            )
         return True
 
     def answers(self) -> bool:
@@ -49,7 +52,7 @@ class Containerd:
     def remove_containers(self) -> None:
         """Kill and delete whatever runs or ran, with its snapshots; images stay."""
         for task in run(*self._ctr, "tasks", "ls", "-q").split():
-            run(*self._ctr, "tasks", "delete", "--force", task)
+            succeeds(*self._ctr, "tasks", "delete", "--force", task)  # some end by themselves meanwhile
         containers = run(*self._ctr, "containers", "ls", "-q").split()
         if containers:
             run(*self._ctr, "containers", "rm", *containers)
@@ -58,14 +61,15 @@ class Containerd:
 def described(archive: Path) -> dict[str, str]:
     """Name to digest, as the index of an OCI archive says."""
     try:
-        with tarfile.open(archive) as tar:
+        with tarfile.open(archive, "r:") as tar:
             file = tar.extractfile("index.json")
             index = json.load(file) if file else {}
     except (OSError, tarfile.TarError, KeyError) as error:
-        raise SetupError(f"{archive} is no OCI archive ({error}); make one with: buildah push IMAGE oci-archive:FILE:NAME") from None
-    named = {entry["annotations"][_NAME]: entry["digest"] for entry in index["manifests"] if _NAME in entry.get("annotations", {})}
+        raise SetupError(f"{archive} is no OCI archive ({error}); {_HINT}") from None
+    images = [(entry.get("annotations", {}).get(_NAME), entry["digest"]) for entry in index["manifests"]]
+    named = {name: digest for name, digest in images if name}
     if not named:
-        raise SetupError(f"{archive} names no image; make it with: buildah push IMAGE oci-archive:FILE:NAME")
+        raise SetupError(f"{archive} names no image; {_HINT}")
     return named
 
 
@@ -73,7 +77,7 @@ def scratch_image(name: str, program: Path, command: list[str]) -> Path:
     """An OCI archive of an image that holds one static program; made once for the same content."""
     recipe = f"FROM scratch\nCOPY {program.name} /bin/{program.name}\nENTRYPOINT {json.dumps(command)}\n"
     content = hashlib.sha256(recipe.encode() + program.read_bytes()).hexdigest()[:16]
-    archive = cache() / "images" / f"{name.partition('/')[2].replace(':', '-')}-{content}.tar"
+    archive = cache() / "cluster-images" / f"{name.partition('/')[2].replace(':', '-')}-{content}.tar"
     if archive.exists():
         return archive
     archive.parent.mkdir(parents=True, exist_ok=True)

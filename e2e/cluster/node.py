@@ -69,10 +69,11 @@ class Node:
         wait_for(f"{NAME} is Ready", self.ready, 90, self._check)
 
     def ready(self) -> bool:
-        """Whether the API server says that the node is Ready."""
+        """Whether the node is Ready to the API server, and its kubelet answers now."""
         node = self._plane.api.get(f"/api/v1/nodes/{NAME}") or {}
         conditions = node.get("status", {}).get("conditions", [])
-        return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+        said = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+        return said and self._plane.api.ok(f"/api/v1/nodes/{NAME}/proxy/healthz")
 
     def _check(self) -> None:
         self._plane.processes.check("kubelet")

@@ -11,13 +11,16 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from e2e.host import SetupError
 
-_GUARD = """read -r _; for file in *.json; do kill -9 "$(sed -n 's/.*"pid": \([0-9]*\).*/\1/p' "$file")"; done"""
+# Waits for the end of the pipe, then kills what is recorded in the folder it stands in.
+_GUARD = r"""read -r _
+for file in *.json; do kill -9 "$(sed -n 's/.*"pid": \([0-9]*\).*/\1/p' "$file")"; done
+"""
 
 
 @dataclass(frozen=True)
@@ -38,17 +41,14 @@ class Processes:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._guard: subprocess.Popen[bytes] | None = None
 
-    def start(self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+    def start(self, name: str, command: Sequence[str]) -> None:
         """Start `command` in a session of its own, unless it runs already."""
         if self.alive(name):
             return
         self._records.mkdir(parents=True, exist_ok=True)
         self._logs.mkdir(parents=True, exist_ok=True)
         with self.log(name).open("ab") as log:
-            child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env={**os.environ, **(env or {})},
-            )
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         self._children[name] = child
         started = _started(child.pid)
         if started is not None:

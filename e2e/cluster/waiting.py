@@ -8,7 +8,11 @@ from collections.abc import Callable
 from e2e.host import SetupError
 
 
-def wait_for(what: str, check: Callable[[], bool], seconds: float, meanwhile: Callable[[], None] = lambda: None) -> None:
+def _nothing() -> None:
+    """Nothing to look at meanwhile."""
+
+
+def wait_for(what: str, check: Callable[[], bool], seconds: float, meanwhile: Callable[[], None] = _nothing) -> None:
     """Repeat `check` until it holds; `meanwhile` may raise when there is nothing left to wait for."""
     deadline = time.monotonic() + seconds
     while not check():
