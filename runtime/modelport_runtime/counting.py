@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from urllib.parse import unquote
 
 from modelport_runtime.asgi import App, Message, Receive, Scope, Send
+from modelport_runtime.draining import Draining
 from modelport_runtime.metrics import Metrics
 from modelport_runtime.settings import Settings
 from modelport_runtime.verdict import Traffic
@@ -23,15 +24,15 @@ CLOSE = (b"connection", b"close")
 class Counting:
     """Written by the application's thread, read by the management thread; each field is one atomic assignment."""
 
-    def __init__(self, app: App, metrics: Metrics, settings: Settings) -> None:
+    def __init__(self, app: App, metrics: Metrics, draining: Draining, settings: Settings) -> None:
         self.app = app
         self.in_flight = 0
         self.traffic = Traffic()
         self.progressed = time.monotonic()
-        self.draining = False
         self.state: dict[str, object] = {}
         self.startup_error: BaseException | None = None
         self._metrics = metrics
+        self._draining = draining
         self._expect = settings.expect
         request = settings.request
         self._route = (request.method, unquote(request.path.partition("?")[0])) if request else None
@@ -53,7 +54,7 @@ class Counting:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if self.draining:
+                if self._draining.active():
                     message = {**message, "headers": [*message.get("headers", ()), CLOSE]}
             await send(message)
             self.progressed = time.monotonic()

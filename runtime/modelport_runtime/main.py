@@ -33,7 +33,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serving = commands.add_parser("serve", help="serve an ASGI application as it is, with health, metrics and proof")
     serving.add_argument("app", metavar="module:name", help="the application, such as app:app")
-    serving.add_argument("--app-dir", type=Path, default=Path(), metavar="DIR", help="where the module is (default: .)")
+    serving.add_argument(
+        "--app-dir",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="where the module is, and the working folder (default: .)",
+    )
     serving.add_argument("--config", type=Path, metavar="FILE", help="runtime.json: the question, its interval, drain")
     serving.add_argument("--host", default="0.0.0.0", help="address of both ports (default: %(default)s)")
     serving.add_argument("--port", type=int, default=8000, help="the application (default: %(default)s)")

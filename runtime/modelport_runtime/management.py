@@ -21,7 +21,7 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from modelport_runtime.asgi import Receive, Scope, Send
+from modelport_runtime.counting import Counting
 from modelport_runtime.draining import Draining
 from modelport_runtime.metrics import Metrics
 from modelport_runtime.proving import Prover, Served
@@ -48,6 +49,12 @@ class Management:
         self.pulse = Pulse()
         self.prover = Prover(settings, folder)
         self._settings = settings
+        self._counting: Counting | None = None
+
+    def application_started(self, served: Served) -> tuple[Coroutine[Any, Any, None], ...]:
+        """What to run from now on: its pulse is felt, and its model is asked."""
+        self._counting = served.counting
+        return self.pulse.run(served.loop), self.prover.run(served)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         status, body, content_type = await self._reply(scope)
@@ -65,7 +72,7 @@ class Management:
                 accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
                 return 200, *self.metrics.page(accept.decode("latin-1"))
             case "/drain":
-                left = await self.draining.finish()
+                left = await self.draining.finish(self._in_flight)
                 return _json(200, {"drained": left == 0, "inFlight": left})
             case _:
                 return _json(404, {"message": "this port has /healthz, /readyz, /metrics and /drain"})
@@ -80,9 +87,12 @@ class Management:
         return _json(503, {"alive": False, "message": message})
 
     def _readiness(self) -> Reply:
-        verdict = self.prover.verdict(self.draining.begun)
+        verdict = self.prover.verdict(self.draining.active())
         model = {"ready": verdict.ready, "reason": verdict.reason, "message": verdict.message}
         return _json(200 if verdict.ready else 503, {**model, "models": {self._settings.name: model}})
+
+    def _in_flight(self) -> int:
+        return self._counting.in_flight if self._counting else 0
 
 
 class _Quiet(HttpToolsProtocol):
@@ -119,8 +129,9 @@ class ManagementThread:
         self._up.wait()
 
     def application_started(self, served: Served) -> None:
-        """Called from the application's loop: from now on its pulse is felt and its model is asked."""
-        self._call(self._watch, served)
+        """Called from the application's loop."""
+        assert self._loop is not None  # start() returns only once it is set
+        self._loop.call_soon_threadsafe(self._watch, served)
 
     def stop(self) -> None:
         self._server.should_exit = True
@@ -132,12 +143,8 @@ class ManagementThread:
         await self._server.serve(sockets=[self._socket])
 
     def _watch(self, served: Served) -> None:
-        for work in (self._management.pulse.run(served.loop), self._management.prover.run(served)):
+        for work in self._management.application_started(served):
             self._running.add(asyncio.ensure_future(work))
-
-    def _call(self, function: Callable[[Served], None], served: Served) -> None:
-        assert self._loop is not None  # start() returns only once it is set
-        self._loop.call_soon_threadsafe(function, served)
 
 
 def _json(status: int, document: dict[str, object]) -> Reply:

@@ -7,6 +7,7 @@ outlive the application: when it ends, whatever the cause, the process ends.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import traceback
@@ -55,7 +56,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         draining = self._management.draining
-        draining.begin()
+        draining.end()
         self.config.timeout_graceful_shutdown = max(1, round(draining.left()))
         await super().shutdown(sockets=sockets)
 
@@ -78,14 +79,14 @@ def serve(place: Place, settings: Settings) -> int:
 
 
 def _serve_application(place: Place, settings: Settings, management: Management, thread: ManagementThread) -> int:
+    os.chdir(place.folder)  # where `uvicorn app:app` is typed: files beside the application are found
     try:
         app = load(place.target, place.folder)
     except AppError as error:
         traceback.print_exception(error.__cause__ or error)
         leave_behind(f"app: IMPORT: {error}")
         return 1
-    counting = Counting(app, management.metrics, settings)
-    management.draining.counting = counting
+    counting = Counting(app, management.metrics, management.draining, settings)
     config = uvicorn.Config(counting, host=place.host, port=place.port, timeout_keep_alive=KEEP_ALIVE)
     try:
         _Server(config, counting, management, thread).run()

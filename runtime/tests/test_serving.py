@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from websockets.sync.client import connect
 
 Start = Callable[..., Any]
 Submit = Callable[..., Future[Any]]
@@ -91,8 +92,13 @@ def client() -> Iterator[Submit]:
         yield pool.submit
 
 
+def wait_for_metric(runtime: Any, line: str) -> None:
+    """A request is counted just after its last byte was sent, so its client may come first."""
+    runtime.until(lambda: line in runtime.manage("/metrics").text, line)
+
+
 def wait_for_one_in_flight(runtime: Any) -> None:
-    runtime.until(lambda: "model_requests_in_progress 1.0" in runtime.manage("/metrics").text, "one in flight")
+    wait_for_metric(runtime, "model_requests_in_progress 1.0")
 
 
 def keeps(connection: Any) -> bool:
@@ -127,6 +133,7 @@ def test_the_applications_own_metrics_stay_its_own(start: Start) -> None:
         runtime.ask("/predict", b'{"text": "x"}')
     own = runtime.ask("/metrics").json  # the listing returns bytes, which FastAPI sends as a JSON string
     assert "model_requests_total 5.0" in own  # one question in process, three requests, and this one
+    wait_for_metric(runtime, 'model_requests_total{method="GET",status="200"} 1.0')
     page = runtime.manage("/metrics").text
     assert 'model_requests_total{method="POST",status="200"} 3.0' in page
     assert page.count("# TYPE model_requests_total counter") == 1
@@ -227,6 +234,39 @@ async def app(scope, receive, send):
     runtime.wait_for(200, "Answered")
     assert runtime.ask("/x").text == "loaded /x "
     assert runtime.end() == 0
+
+
+def test_websockets_and_files_beside_the_application_work(start: Start) -> None:
+    code = """
+from fastapi import FastAPI, WebSocket
+app = FastAPI()
+label = open("label.txt").read()
+
+@app.websocket("/ws")
+async def talk(socket: WebSocket):
+    await socket.accept()
+    await socket.send_text(label + await socket.receive_text())
+    await socket.receive_text()
+"""
+    runtime = start("import pathlib\npathlib.Path(__file__).with_name('label.txt').write_text('cat ')\n" + code)
+    runtime.wait_for(200, "HttpOnly")
+    with connect(runtime.app.replace("http", "ws") + "/ws") as socket:
+        socket.send("sat")
+        assert socket.recv() == "cat sat"
+        wait_for_one_in_flight(runtime)
+    wait_for_metric(runtime, "model_requests_in_progress 0.0")
+
+
+def test_a_client_cannot_make_new_series(start: Start) -> None:
+    runtime = start(ARTICLE, settings())
+    runtime.wait_for(200, "Answered")
+    connection = runtime.connect()
+    for method, path in [("PROPFIND", "/a"), ("MKCOL", "/b")]:
+        connection.request(method, path)
+        connection.getresponse().read()
+    connection.close()
+    wait_for_metric(runtime, 'model_requests_total{method="OTHER",status="404"} 2.0')
+    assert "PROPFIND" not in runtime.manage("/metrics").text
 
 
 def test_drain_waits_for_requests_in_flight_and_moves_clients_away(start: Start, client: Submit) -> None:
