@@ -1,1 +1,1 @@
-"""One file per runtime: a resolved spec becomes the facts of a container. Pure."""
+"""One module per runtime: from the spec to the facts of its server container. Pure; imports only modelport.api."""

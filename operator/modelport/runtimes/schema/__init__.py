@@ -1,0 +1,1 @@
+"""Triton's own schema of a model's configuration, as a descriptor set (generated, committed)."""
