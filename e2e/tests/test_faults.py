@@ -8,15 +8,12 @@ from collections.abc import Callable
 import pytest
 
 from e2e import asking, processes, stack
-from e2e.cluster import given
 from e2e.kube import Json, condition, get, is_ready, kubectl, pods, reach, until, wait_ready
 from e2e.tests.conftest import START
 
 Serving = Callable[[str], Json]
-ours = pytest.mark.skipif(bool(given.kubeconfig()), reason="the processes of a foreign node cannot be reached")
 
 
-@ours
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("name", "victim"), [("language", 0), ("ocr", 0), ("assistant", 0), ("assistant", 1)])
 def test_a_killed_server_leaves_the_service_and_comes_back(serving: Serving, name: str, victim: int) -> None:
