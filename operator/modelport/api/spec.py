@@ -9,14 +9,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from . import crossfield, flags
 from .names import Runtime
-from .types import DnsName, Duration, IntOrString, Model, Quantity, SecretKey
+from .types import DnsName, Duration, Model, Quantity, ScaledInt, ScaledIntOrAuto, SecretKey
 
 ServedName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._/A-Za-z0-9]+$")]
 Argument = Annotated[str, Field(min_length=1, max_length=4096)]
 EnvName = Annotated[str, Field(pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$", max_length=253)]
 ModelUri = Annotated[str, Field(pattern=r"^(hf|https|pvc)://[^\s]+$", max_length=2048)]
 Atomic = {"x-kubernetes-list-type": "atomic"}
+_ANYTHING = {"type": "object", "additionalProperties": True}
+POD_TEMPLATE: dict[str, Any] = {
+    "properties": {
+        "metadata": {"description": "Labels and annotations of the pods.", **_ANYTHING},
+        "spec": {"description": "Any part of a PodSpec.", **_ANYTHING},
+    }
+}
+"""The two fields that a PodTemplateSpec has, so that a field of the pod written in the wrong place is an unknown field."""
 
 
 def keyed(*keys: str) -> dict[str, Any]:
@@ -43,6 +52,8 @@ class SecretKeyReference(Model):
 class Credentials(Model):
     """What the fetch container may use to get at the model. Only referenced, never read by the operator."""
 
+    rules = crossfield.CREDENTIALS
+
     secret_name: DnsName | None = None
     """A Secret whose keys become environment variables of the fetch container: HF_TOKEN for hf://; for https:// either HTTPS_TOKEN (bearer) or HTTPS_USER and HTTPS_PASSWORD."""
     service_account_name: DnsName | None = None
@@ -54,7 +65,7 @@ class ModelSource(Model):
 
     uri: ModelUri | None = None
     """hf://owner/repo[@revision][/path], https://host/file or pvc://claim[/path]. Leave out when the model is in the image."""
-    names: Annotated[list[ServedName], Field(max_length=16, json_schema_extra=Atomic)] | None = None
+    names: Annotated[list[ServedName], Field(min_length=1, max_length=16, json_schema_extra=Atomic)] | None = None
     """Names that the model is served under. Default: the resource's name and, for hf://, the repository's id."""
     size: Quantity | None = None
     """Size of the weights, such as 15Gi. The time allowed for fetching and loading is computed from it."""
@@ -79,6 +90,8 @@ class Gpu(Model):
 
 class Resources(Model):
     """CPU and memory of the server container, as in any container. GPUs belong in `gpu`."""
+
+    rules = crossfield.RESOURCES
 
     requests: Annotated[dict[str, Quantity], Field(max_length=16)] | None = None
     """What the scheduler keeps free for one replica, such as cpu: 4, memory: 16Gi."""
@@ -105,6 +118,8 @@ class ConfigMapKeyReference(Model):
 class EnvSource(Model):
     """Where an environment variable's value comes from: exactly one of the fields."""
 
+    rules = crossfield.ENV_SOURCE
+
     secret_key_ref: SecretKeyReference | None = None
     """A key of a Secret."""
     config_map_key_ref: ConfigMapKeyReference | None = None
@@ -116,6 +131,8 @@ class EnvSource(Model):
 class EnvVar(Model):
     """An environment variable of the server container."""
 
+    rules = crossfield.ENV_VAR
+
     name: EnvName
     """Name of the variable."""
     value: Annotated[str, Field(max_length=32768)] | None = None
@@ -126,6 +143,8 @@ class EnvVar(Model):
 
 class Request(Model):
     """One HTTP request to the server, sent as it is."""
+
+    rules = crossfield.REQUEST
 
     method: Literal["GET", "POST", "PUT"] | None = None
     """HTTP method. Default: POST with a body, GET without."""
@@ -151,6 +170,8 @@ class Expect(Model):
 class Check(Model):
     """The question that proves the model. Each pod is asked, and a pod that does not answer gets no traffic."""
 
+    rules = crossfield.CHECK
+
     task: Literal["completion", "chat", "embedding"] | None = None
     """Which question a vLLM server is asked: `completion` (default), `chat` or `embedding`. Only for runtime vllm."""
     request: Request | None = None
@@ -165,14 +186,14 @@ class Check(Model):
     """Do not ask the model: a pod is ready when its server lists the model. The status says so."""
 
 
-class Vllm(Model):
-    """Options of `vllm serve`: each is vLLM's long option in camelCase. Anything else goes into extraArgs."""
+class VllmFlags(Model):
+    """The typed options of `vllm serve`: each field is one long option, in camelCase."""
 
-    max_model_len: IntOrString | None = None
+    max_model_len: ScaledIntOrAuto | None = None
     """Longest prompt plus answer, in tokens: a number, or vLLM's own forms 4k, 1M, auto. Less needs less memory for the KV cache."""
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] | None = None
     """Share of each GPU's memory that vLLM may use, 0 to 1. On CPU use kvCacheMemoryBytes instead."""
-    kv_cache_memory_bytes: IntOrString | None = None
+    kv_cache_memory_bytes: ScaledInt | None = None
     """Size of the KV cache: bytes, or vLLM's own forms such as 64M or 2G. Overrides gpuMemoryUtilization."""
     tensor_parallel_size: Annotated[int, Field(ge=1, le=64)] | None = None
     """GPUs that share each layer. Default: gpu.count / (pipelineParallelSize x dataParallelSize)."""
@@ -182,7 +203,7 @@ class Vllm(Model):
     """Copies of the model in one pod. Default: 1."""
     max_num_seqs: Annotated[int, Field(ge=1, le=65536)] | None = None
     """Requests that are worked on at the same time."""
-    max_num_batched_tokens: IntOrString | None = None
+    max_num_batched_tokens: ScaledInt | None = None
     """Tokens in one step of the engine: a number, or vLLM's own form such as 8k."""
     dtype: Literal["auto", "half", "float16", "bfloat16", "float", "float32"] | None = None
     """Number format of weights and activations."""
@@ -212,12 +233,21 @@ class Vllm(Model):
     """Key that clients must send as `Authorization: Bearer KEY`."""
     chat_template: Annotated[str, Field(max_length=262144)] | None = None
     """Chat template (Jinja text), where the model has none or a wrong one."""
+
+
+class Vllm(VllmFlags):
+    """Options of `vllm serve`: each is vLLM's long option in camelCase. Anything else goes into extraArgs."""
+
+    rules = (*crossfield.VLLM, *flags.typed_flags(VllmFlags.model_fields), *flags.owned_flags(flags.VLLM_OWNED))
+
     extra_args: Annotated[list[Argument], Field(max_length=128, json_schema_extra=Atomic)] | None = None
     """Further arguments of `vllm serve`, as on the command line. May not repeat a field of this block or a flag that the operator sets."""
 
 
 class TritonModel(Model):
     """One model of a Triton repository."""
+
+    rules = crossfield.TRITON_MODEL
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$", max_length=63)]
     """The model's name in Triton and its folder in the repository."""
@@ -234,7 +264,11 @@ class TritonModel(Model):
 class Triton(Model):
     """Options of Triton Inference Server."""
 
-    models: Annotated[list[TritonModel], Field(max_length=64, json_schema_extra=keyed("name"))] | None = None
+    rules = flags.owned_flags(flags.TRITON_OWNED)
+
+    models: Annotated[list[TritonModel], Field(min_length=1, max_length=64, json_schema_extra=keyed("name"))] | None = (
+        None
+    )
     """The models of the repository. Leave out when model.uri is a whole repository."""
     extra_args: Annotated[list[Argument], Field(max_length=128, json_schema_extra=Atomic)] | None = None
     """Further arguments of `tritonserver`, as on the command line. May not repeat a flag that the operator sets."""
@@ -259,6 +293,8 @@ class FastApi(Model):
 class ModelDeploymentSpec(Model):
     """A model and how it is served."""
 
+    rules = crossfield.SPEC
+
     runtime: Runtime
     """What serves the model: vllm, triton or fastapi."""
     model: ModelSource | None = None
@@ -281,7 +317,7 @@ class ModelDeploymentSpec(Model):
     """The question that proves the model."""
     suspend: bool | None = None
     """Take the pods away and keep the rest, until set to false."""
-    pod_template: dict[str, Any] | None = None
+    pod_template: Annotated[dict[str, Any], Field(json_schema_extra=POD_TEMPLATE)] | None = None
     """Any part of a PodTemplateSpec, merged over the pod last, as `kubectl patch --type=strategic` would. The containers are `server`, `agent` and `fetch`."""
     vllm: Vllm | None = None
     """Options for runtime vllm."""

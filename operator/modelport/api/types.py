@@ -2,24 +2,50 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+RuleReason = Literal["FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A message that names values: the CEL expression and the Python function that give the same text."""
+
+    cel: str
+    python: Callable[[Any], str]
 
 
 @dataclass(frozen=True)
 class Rule:
     """A rule over several fields, once in CEL for the API server and once in Python for `modelport render`.
 
-    `holds` gets the validated model; `message` says what to write instead. A test evaluates both forms on the same inputs.
+    Both get the object that the rule belongs to: CEL as `self`, `holds` as the validated model. The message says what
+    to write instead. A test evaluates both forms on the same inputs.
     """
 
     cel: str
-    message: str
+    message: str | Told
     holds: Callable[[Any], bool]
+    path: str = ""
+    """The field below the object that the user should look at, such as `.triton`."""
+    reason: RuleReason = "FieldValueForbidden"
+    """How the API server words it: the field is forbidden, invalid or required."""
+
+    def validation(self) -> dict[str, str]:
+        """The rule as an entry of x-kubernetes-validations."""
+        says = {"messageExpression": self.message.cel} if isinstance(self.message, Told) else {"message": self.message}
+        return {"rule": self.cel, **says, **({"fieldPath": self.path} if self.path else {}), "reason": self.reason}
+
+    def tell(self, value: Any) -> str:
+        """What to write instead, for an object that breaks the rule."""
+        return self.message.python(value) if isinstance(self.message, Told) else self.message
 
 
 class Model(BaseModel):
@@ -39,16 +65,51 @@ class Model(BaseModel):
     def _hold_rules(self) -> Self:
         for rule in self.rules:
             if not rule.holds(self):
-                raise ValueError(rule.message)
+                raise PydanticCustomError("rule", "{message}", {"message": rule.tell(self), "path": rule.path})
         return self
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = handler(core)
+        if cls.rules:
+            handler.resolve_ref_schema(schema)["x-kubernetes-validations"] = [rule.validation() for rule in cls.rules]
+        return schema
 
-IntOrString = Annotated[int | str, Field(json_schema_extra={"x-kubernetes-int-or-string": True})]
+
+@dataclass(frozen=True)
+class IntOrString:
+    """A value that is a number of at least `minimum`, or a text of the form `pattern`."""
+
+    pattern: str
+    minimum: int
+
+    def check(self, value: int | str) -> int | str:
+        """The value, or ValueError."""
+        if isinstance(value, str) and (len(value) > INT_OR_STRING_LENGTH or not re.search(self.pattern, value)):
+            raise ValueError(f"should match '{self.pattern}'")
+        if isinstance(value, int) and value < self.minimum:
+            raise ValueError(f"should be greater than or equal to {self.minimum}")
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        bounds = {"pattern": self.pattern, "maxLength": INT_OR_STRING_LENGTH, "minimum": self.minimum}
+        return {"x-kubernetes-int-or-string": True, **bounds}
+
+
+INT_OR_STRING_LENGTH = 64
+
+SCALED = r"[1-9][0-9]*(\.[0-9]+[kmgt]|[kKmMgGtT])?"
+"""A number above zero in vLLM's own form: k, m, g, t are powers of 1000 and take decimals, K, M, G, T powers of 1024."""
+ScaledInt = Annotated[int | str, IntOrString(f"^{SCALED}$", minimum=1)]
+"""Tokens or bytes, such as 8192, 8k or 64M."""
+ScaledIntOrAuto = Annotated[int | str, IntOrString(f"^({SCALED}|auto|-1)$", minimum=-1)]
+"""As above; -1 and auto let vLLM choose."""
 
 QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i|[eE][0-9]+)?$"
-Quantity = Annotated[
-    int | str, Field(json_schema_extra={"x-kubernetes-int-or-string": True, "pattern": QUANTITY_PATTERN})
-]
+Quantity = Annotated[int | str, IntOrString(QUANTITY_PATTERN, minimum=0)]
 """A Kubernetes quantity such as `2`, `500m` or `16Gi`."""
 
 DURATION_PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$"
