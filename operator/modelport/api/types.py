@@ -1,4 +1,4 @@
-"""Scalars and the base model that the spec and the status are made of."""
+"""Scalars, references and the base model that the spec and the status are made of."""
 
 from __future__ import annotations
 
@@ -120,6 +120,45 @@ DnsName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 """The name of a Kubernetes object."""
 
 SecretKey = Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)]
+
+ModelUri = Annotated[str, Field(pattern=r"^(hf|https|pvc)://[^\s]+$", max_length=2048)]
+"""Where a model can be fetched from."""
+
+Argument = Annotated[str, Field(min_length=1, max_length=4096)]
+"""One word of a command line."""
+
+ATOMIC = {"x-kubernetes-list-type": "atomic"}
+"""Schema extras of a list that is replaced as a whole."""
+
+
+def keyed(*keys: str) -> dict[str, Any]:
+    """Schema extras of a list whose items are merged by these keys."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
+
+
+class LocalObjectReference(Model):
+    """An object of the same namespace, by name."""
+
+    name: DnsName
+    """Name of the object."""
+
+
+class SecretKeyReference(Model):
+    """One key of a Secret of the same namespace. The operator never reads it; the kubelet gives it to the pod."""
+
+    name: DnsName
+    """Name of the Secret."""
+    key: SecretKey
+    """Key in the Secret."""
+
+
+class ConfigMapKeyReference(Model):
+    """One key of a ConfigMap of the same namespace."""
+
+    name: DnsName
+    """Name of the ConfigMap."""
+    key: SecretKey
+    """Key in the ConfigMap."""
 
 
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
