@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from e2e import host
-from e2e.cluster import binaries, cluster, given, paths
+from e2e.cluster import binaries, cluster, commands, given, paths
 from e2e.cluster.locks import say
 
 _KEPT_BY_SUDO = ("HOME", "PATH", "MODELPORT_CACHE", "PYTHONPATH", "GOPROXY", "GOFLAGS")
@@ -83,7 +83,7 @@ def _kubeconfig(_: list[str]) -> None:
 
 def _kubectl(arguments: list[str]) -> None:
     program = binaries.binary("kubectl")
-    environment = {**os.environ, "KUBECONFIG": given.kubeconfig() or str(paths.kubeconfig())}
+    environment = {**commands.environment(), "KUBECONFIG": given.kubeconfig() or str(paths.kubeconfig())}
     os.execve(program, [str(program), *arguments], environment)
 
 
@@ -92,7 +92,8 @@ def _become_root() -> None:
     if os.geteuid() == 0:
         return
     binaries.build()
-    kept = [f"{name}={os.environ[name]}" for name in _KEPT_BY_SUDO if name in os.environ]
+    present = commands.environment()
+    kept = [f"{name}={present[name]}" for name in _KEPT_BY_SUDO if name in present]
     command = host.as_root([shutil.which("env") or "env", *kept, sys.executable, "-m", "e2e.cluster", *sys.argv[1:]])
     if command is None:
         raise host.SetupError("a cluster needs root (network, containers): be root, or allow sudo without a password")

@@ -93,7 +93,10 @@ def status() -> Status:
 def load(archives: list[Path]) -> None:
     """Import OCI archives into the node's containerd; what is there already is skipped."""
     with _lock():
-        containerd = Node(_plane()).containerd
+        plane = _plane()
+        if not plane.processes.alive("containerd"):
+            raise host.SetupError("there is no cluster to load images into; first: python -m e2e.cluster up")
+        containerd = Node(plane).containerd
         for archive in archives:
             started = time.monotonic()
             if containerd.load(archive):

@@ -32,7 +32,7 @@ class Containerd:
         wanted = described(archive)
         if wanted.items() <= self.images().items():
             return False
-        run(*self._ctr, "images", "import", str(archive))
+        run(*self._ctr, "images", "import", str(archive), timeout=3600)
         missing = wanted.items() - self.images().items()
         if missing:
             raise SetupError(

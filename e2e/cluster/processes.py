@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from e2e.cluster.commands import environment
 from e2e.host import SetupError
 
 # Waits for the end of the pipe, then kills what is recorded in the folder it stands in.
@@ -48,7 +49,9 @@ class Processes:
         self._records.mkdir(parents=True, exist_ok=True)
         self._logs.mkdir(parents=True, exist_ok=True)
         with self.log(name).open("ab") as log:
-            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(), start_new_session=True
+            )
         self._children[name] = child
         started = _started(child.pid)
         if started is not None:
@@ -115,6 +118,12 @@ class Processes:
         deadline = time.monotonic() + seconds
         while self.alive(name) and time.monotonic() < deadline:
             time.sleep(0.02)
+
+
+def _environment() -> dict[str, str]:
+    """What programs get of ours: no proxies, no KUBECONFIG."""
+    kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
+    return {**kept, "PATH": environment()["PATH"]}
 
 
 def boot_id() -> str:
