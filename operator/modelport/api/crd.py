@@ -1,12 +1,10 @@
 """The CustomResourceDefinition of ModelDeployment, made from the models of the spec and the status.
 
-Pure, apart from `python -m modelport.api.crd FILE`, which writes it. Nothing else may define the schema.
+Pure. Nothing else may define the schema; `modelport.api.generate` writes it to crds/.
 """
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -104,7 +102,3 @@ def _version() -> dict[str, Any]:
         ],
         "schema": {"openAPIV3Schema": schema()},
     }
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(text())

@@ -76,11 +76,11 @@ REQUEST = (
 )
 
 
-def _a_second(field: str) -> Rule:
+def _a_second_to_a_day(field: str) -> Rule:
     return Rule(
-        f"!has(self.{field}) || duration(self.{field}) >= duration('1s')",
-        f"write at least 1s, such as {field}: 10s",
-        lambda it: getattr(it, field) is None or seconds(getattr(it, field)) >= 1,
+        f"!has(self.{field}) || (duration(self.{field}) >= duration('1s') && duration(self.{field}) <= duration('24h'))",
+        f"write 1s to 24h, such as {field}: 10s",
+        lambda it: getattr(it, field) is None or 1 <= seconds(getattr(it, field)) <= 86400,
         path=f".{field}",
         reason=INVALID,
     )
@@ -88,8 +88,8 @@ def _a_second(field: str) -> Rule:
 
 CHECK = (
     at_most_one("task", "request", ("task", "request"), "request is asked instead of the task's question: remove one"),
-    _a_second("interval"),
-    _a_second("timeout"),
+    _a_second_to_a_day("interval"),
+    _a_second_to_a_day("timeout"),
 )
 
 VLLM = (
@@ -164,6 +164,19 @@ SOURCES = (
             it.runtime != Runtime.TRITON or _uri(it) is not None or _models(it) is not None or it.image is not None
         ),
         path=".triton",
+        reason=REQUIRED,
+    ),
+    Rule(
+        f"self.runtime != 'triton' || {_HAS_MODELS} || !({_HAS_URI} || has(self.image)) || (has(self.model) &&"
+        " has(self.model.names))",
+        "name the models of the repository that are loaded and have to be ready",
+        lambda it: (
+            it.runtime != Runtime.TRITON
+            or _models(it) is not None
+            or (_uri(it) is None and it.image is None)
+            or (it.model is not None and it.model.names is not None)
+        ),
+        path=".model.names",
         reason=REQUIRED,
     ),
     Rule(

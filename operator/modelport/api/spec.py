@@ -76,7 +76,7 @@ class ModelSource(Model):
     uri: ModelUri | None = None
     """hf://owner/repo[@revision][/path], https://host/file or pvc://claim[/path]. Leave out when the model is in the image."""
     names: Annotated[list[ServedName], Field(min_length=1, max_length=16, json_schema_extra=ATOMIC)] | None = None
-    """Names that the model is served under. Default: the resource's name and, for hf://, the repository's id."""
+    """Names that the model is served under. Default: the resource's name and, for hf://, the repository's id. For a whole Triton repository: its models that are loaded."""
     size: Quantity | None = None
     """Size of the weights, such as 15Gi. The time allowed for fetching and loading is computed from it."""
     credentials: Credentials | None = None

@@ -112,7 +112,7 @@ QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i|[eE][0-9]+)?$"
 Quantity = Annotated[int | str, IntOrString(QUANTITY_PATTERN, minimum=0)]
 """A Kubernetes quantity such as `2`, `500m` or `16Gi`."""
 
-DURATION_PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$"
+DURATION_PATTERN = r"^[0-9]{1,6}(\.[0-9]{1,3})?(ms|s|m|h)$"
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN, max_length=16)]
 """A length of time such as `500ms`, `10s`, `5m` or `1h`."""
 
