@@ -16,8 +16,8 @@ Submit = Callable[..., Future[Any]]
 
 QUESTION = {"method": "POST", "path": "/predict", "contentType": "application/json", "body": '{"text": "hi"}'}
 
-# Listings 2.1 and 5.2 of the article in one application, with the two lines that make the model's behaviour
-# switchable from outside, so that a test can break it and mend it.
+# Listings 2.1 and 5.2 of the article in one application, with a model whose mood a test sets from outside:
+# it can be broken, odd, blocking or slow, and well again.
 ARTICLE = """
 import asyncio, io, pathlib, time
 from fastapi import FastAPI, UploadFile, File
@@ -27,13 +27,15 @@ from pydantic import BaseModel
 app = FastAPI(title="Model Service")
 mood = pathlib.Path(__file__).with_name("mood")
 
+def now():
+    return mood.read_text() if mood.exists() else "well"
+
 def model(text):
-    now = mood.read_text() if mood.exists() else "well"
-    if now == "broken":
+    if now() == "broken":
         raise RuntimeError("the weights are gone")
-    if now == "blocking":
-        time.sleep(0.8)
-    return {"label": "odd" if now == "odd" else text.upper(), "score": 0.9}
+    while now() == "blocking":
+        time.sleep(0.01)
+    return {"label": "odd" if now() == "odd" else text.upper(), "score": 0.9}
 
 class PredictionRequest(BaseModel):
     text: str
@@ -55,7 +57,8 @@ async def predict_image(file: UploadFile = File(...)):
 
 @app.get("/slow")
 async def slow():
-    await asyncio.sleep(1.0)
+    while now() != "go":
+        await asyncio.sleep(0.01)
     return "done"
 
 REQUEST_COUNT = Counter('model_requests_total', 'Total requests')
@@ -144,12 +147,12 @@ def test_the_applications_own_metrics_stay_its_own(start: Start) -> None:
 
 @pytest.mark.parametrize("mood", ["broken", "odd"])
 def test_a_wrong_answer_takes_the_pod_out_and_a_right_one_brings_it_back(start: Start, mood: str) -> None:
-    runtime = start(ARTICLE, settings())
+    runtime = start(ARTICLE, settings(interval=1.0))
     runtime.wait_for(200, "Answered")
     (runtime.folder / "mood").write_text(mood)
     broken = time.monotonic()
     runtime.wait_for(503, "WrongAnswer")
-    assert time.monotonic() - broken < 2 * 0.3 + 0.7  # two intervals, and what a busy machine takes to look
+    assert time.monotonic() - broken < 2 * 1.0 + 0.5  # two intervals, and what a busy machine takes to look
     expected = "RuntimeError: the weights are gone" if mood == "broken" else "answered without 'HI'"
     assert expected in runtime.message()
     assert ("app.py:" in runtime.message()) == (mood == "broken")
@@ -177,16 +180,15 @@ def test_traffic_is_proof_until_a_request_fails(start: Start, client: Submit) ->
 
 
 def test_a_blocked_loop_is_busy_and_alive(start: Start, client: Submit) -> None:
-    runtime = start(ARTICLE, settings(timeout=0.3))
+    runtime = start(ARTICLE, settings(timeout=2.0))
     runtime.wait_for(200, "Answered")
     (runtime.folder / "mood").write_text("blocking")
-    asked = [client(runtime.ask, "/predict", b'{"text": "x"}') for _ in range(2)]
+    asked = client(runtime.ask, "/predict", b'{"text": "x"}')
     runtime.wait_for(200, "Busy")
-    begun = time.monotonic()
     assert runtime.manage("/healthz").status == 200
-    assert time.monotonic() - begun < 0.6, "the management port must not wait for the application's loop"
+    assert not asked.done(), "all this while the application's loop did not turn"
     (runtime.folder / "mood").unlink()
-    assert [one.result().status for one in asked] == [200, 200]
+    assert asked.result().status == 200
     runtime.wait_for(200, "Answered")
 
 
@@ -279,6 +281,8 @@ def test_drain_waits_for_requests_in_flight_and_moves_clients_away(start: Start,
     drained = client(runtime.manage, "/drain")
     runtime.wait_for(503, "Draining")
     assert not keeps(connection), "answered, and told to go elsewhere"
+    assert not drained.done()
+    (runtime.folder / "mood").write_text("go")
     assert drained.result().json == {"drained": True, "inFlight": 0}
     assert slow.result().json == "done"
     assert runtime.end() == 0
@@ -290,6 +294,7 @@ def test_drain_gives_up_at_its_deadline(start: Start, client: Submit) -> None:
     slow = client(runtime.ask, "/slow")
     wait_for_one_in_flight(runtime)
     assert runtime.manage("/drain").json == {"drained": False, "inFlight": 1}
+    (runtime.folder / "mood").write_text("go")
     assert slow.result().json == "done"
 
 
@@ -298,53 +303,8 @@ def test_sigterm_finishes_what_is_in_flight(start: Start, client: Submit) -> Non
     runtime.wait_for(200, "Answered")
     slow = client(runtime.ask, "/slow")
     wait_for_one_in_flight(runtime)
-    assert runtime.end() == 0
+    runtime.process.terminate()
+    runtime.wait_for(503, "Draining")
+    (runtime.folder / "mood").write_text("go")
     assert slow.result().json == "done"
-
-
-@pytest.mark.parametrize(
-    ("code", "target", "line"),
-    [
-        (
-            "import os\n\nimport tortch\n",
-            "app:app",
-            "app: IMPORT: app.py:3: ModuleNotFoundError: No module named 'tortch'",
-        ),
-        ("def f(:\n", "app:app", "app: IMPORT: app.py:1: SyntaxError: invalid syntax"),
-        (
-            "def load():\n    open('model.pt')\nload()\n",
-            "app:app",
-            "app: IMPORT: app.py:2: FileNotFoundError: [Errno 2]",
-        ),
-        (
-            "application = None\n",
-            "app:app",
-            "app: IMPORT: app:app: app.py has no 'app'; it defines no ASGI application",
-        ),
-        ("x = 1\n", "main:app", "app: IMPORT: no module 'main' in "),
-        ("app = {}\n", "app:app", "app: IMPORT: app:app is dict, not an ASGI application"),
-        ("def app(): ...\n", "app:app", "call it in the module, app = make_app()"),
-        ("def app(environ, start_response): ...\n", "app:app", "wrap a WSGI application"),
-        ("import sys\nsys.exit('no GPU')\n", "app:app", "app: IMPORT: app.py:2: SystemExit: no GPU"),
-        (
-            "from fastapi import FastAPI\nfrom contextlib import asynccontextmanager\n@asynccontextmanager\n"
-            "async def life(app):\n    raise OSError('no weights')\n    yield\napp = FastAPI(lifespan=life)\n",
-            "app:app",
-            "app: STARTUP: app.py:5: OSError: no weights",
-        ),
-    ],
-)
-def test_a_failing_start_leaves_one_line_for_people(start: Start, code: str, target: str, line: str) -> None:
-    runtime = start(code, settings(), target)
-    assert runtime.process.wait(20) == 1
-    left = runtime.termination_log.read_text()
-    assert line in left
-    assert left.count("\n") == 1
-    if "IMPORT: app.py" in line:
-        assert "Traceback" in runtime.log.read_text()
-
-
-def test_a_wrong_config_names_the_field(start: Start) -> None:
-    runtime = start(ARTICLE, {"request": {"path": "predict"}})
-    assert runtime.process.wait(20) == 1
-    assert "request.path: 'predict' must begin with /" in runtime.termination_log.read_text()
+    assert runtime.process.wait(20) == 0

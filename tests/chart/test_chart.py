@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from e2e.cluster.binaries import binary
+from modelport.app.settings import load
 
 CHARTS = Path(__file__).parents[2] / "charts"
 CHART = CHARTS / "modelport"
@@ -132,6 +133,7 @@ def test_rights_are_those_the_operator_uses(render: Render) -> None:
         ("", "services"): look | change,
         ("", "configmaps"): look | change,
         ("", "pods"): look,
+        ("", "namespaces"): {"get"},
         ("", "pods/log"): {"get"},
         ("", "events"): {"create", "patch"},
         ("events.k8s.io", "events"): {"create", "patch"},
@@ -149,7 +151,7 @@ def test_with_namespaces_the_rights_end_at_them(render: Render) -> None:
     assert not [each for each in objects if each["kind"].startswith("ClusterRole")]
     reach = {each["metadata"]["namespace"]: each for each in objects if each["kind"] == "Role"}
     assert set(reach) == {"models", "modelport-system"}
-    assert [rule["resources"] for rule in reach["modelport-system"]["rules"]] == [["leases"]]
+    assert {resource for rule in reach["modelport-system"]["rules"] for resource in rule["resources"]} == {"leases"}
 
 
 def test_who_may_edit_a_namespace_may_edit_its_models_but_not_their_status(render: Render) -> None:
@@ -178,9 +180,20 @@ def test_the_settings_file_carries_the_values(render: Render) -> None:
         "namespaces": ["models", "more-models"],
         "diagnosis": {"readLogs": True},
         "door": {"mode": "service"},
+        "lease": {"name": "modelport"},
         "logLevel": "info",
         "workers": 8,
     }
+
+
+def test_the_operator_reads_what_the_chart_writes(render: Render, tmp_path: Path) -> None:
+    for values in ((), SETTINGS_IN_FULL, ('door.mode="http://gateway/{namespace}/{name}/{port}"', 'logLevel="debug"')):
+        written = settings(render(*values))
+        file = tmp_path / "operator.yaml"
+        file.write_text(yaml.safe_dump(written), encoding="utf-8")
+        read = load(file, {}).model_dump(by_alias=True, mode="json")
+        assert {key: read[key] for key in written} | {"lease": written["lease"]} == written
+        assert read["lease"]["name"] == "modelport"
 
 
 def test_only_changed_settings_restart_the_operator(render: Render) -> None:
@@ -214,6 +227,7 @@ def test_the_operators_pod_passes_the_restricted_profile(render: Render) -> None
         ('logLevel="loud"', "at '/logLevel': value must be one of 'debug', 'info', 'warning', 'error'"),
         ('workers="8"', "at '/workers': got string, want integer"),
         ("workers=0", "at '/workers': minimum: got 0, want 1"),
+        ('door.mode="window"', "at '/door/mode': 'window' does not match pattern"),
         ('hub.endpoint="hub.mirror"', "at '/hub/endpoint': 'hub.mirror' does not match pattern"),
         ('namespaces="models"', "at '/namespaces': got string, want array"),
         ('imagePullSecrets=["regcred"]', "at '/imagePullSecrets/0': got string, want object"),

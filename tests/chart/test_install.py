@@ -56,6 +56,8 @@ def test_its_account_may_do_its_work_and_see_no_secret(release: str, kubectl: Ku
     assert may("create", "deployments.apps", "--all-namespaces")
     assert may("get", "pods", "--subresource=log")
     assert may("create", "leases.coordination.k8s.io")
+    assert may("update", f"leases.coordination.k8s.io/{release}")
+    assert not may("update", "leases.coordination.k8s.io/somebody-elses")
     assert not may("create", "leases.coordination.k8s.io", "--namespace=default")
     assert not may("patch", "modeldeployments.modelport.io")
     for verb in ("get", "list", "watch", "create"):

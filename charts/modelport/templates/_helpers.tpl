@@ -36,6 +36,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
     "namespaces" .Values.namespaces
     "diagnosis" .Values.diagnosis
     "door" .Values.door
+    "lease" (dict "name" (include "modelport.fullname" .))
     "logLevel" .Values.logLevel
     "workers" (int .Values.workers) -}}
 {{ toYaml $settings }}
@@ -65,6 +66,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch]
+# Nothing is made anew in a namespace that is being deleted.
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get]
 {{- if .Values.diagnosis.readLogs }}
 - apiGroups: [""]
   resources: [pods/log]

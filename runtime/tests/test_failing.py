@@ -1,0 +1,58 @@
+"""Starts that fail: one line for people where Kubernetes shows it, and the whole traceback in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Start = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("code", "target", "line"),
+    [
+        (
+            "import os\n\nimport tortch\n",
+            "app:app",
+            "app: IMPORT: app.py:3: ModuleNotFoundError: No module named 'tortch'",
+        ),
+        ("def f(:\n", "app:app", "app: IMPORT: app.py:1: SyntaxError: invalid syntax"),
+        (
+            "def load():\n    open('model.pt')\nload()\n",
+            "app:app",
+            "app: IMPORT: app.py:2: FileNotFoundError: [Errno 2]",
+        ),
+        (
+            "application = None\n",
+            "app:app",
+            "app: IMPORT: app:app: app.py has no 'app'; it defines no ASGI application",
+        ),
+        ("x = 1\n", "main:app", "app: IMPORT: no module 'main' in "),
+        ("app = {}\n", "app:app", "app: IMPORT: app:app is dict, not an ASGI application"),
+        ("def app(): ...\n", "app:app", "call it in the module, app = make_app()"),
+        ("def app(environ, start_response): ...\n", "app:app", "wrap a WSGI application"),
+        ("import sys\nsys.exit('no GPU')\n", "app:app", "app: IMPORT: app.py:2: SystemExit: no GPU"),
+        (
+            "from fastapi import FastAPI\nfrom contextlib import asynccontextmanager\n@asynccontextmanager\n"
+            "async def life(app):\n    raise OSError('no weights')\n    yield\napp = FastAPI(lifespan=life)\n",
+            "app:app",
+            "app: STARTUP: app.py:5: OSError: no weights",
+        ),
+    ],
+)
+def test_a_failing_start_leaves_one_line_for_people(start: Start, code: str, target: str, line: str) -> None:
+    runtime = start(code, None, target)
+    assert runtime.process.wait(20) == 1
+    left = runtime.termination_log.read_text()
+    assert line in left
+    assert left.count("\n") == 1
+    if "IMPORT: app.py" in line:
+        assert "Traceback" in runtime.log.read_text()
+
+
+def test_a_wrong_config_names_the_field(start: Start) -> None:
+    runtime = start("", {"request": {"path": "predict"}})
+    assert runtime.process.wait(20) == 1
+    assert "request.path: 'predict' must begin with /" in runtime.termination_log.read_text()
