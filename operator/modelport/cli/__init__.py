@@ -1,1 +1,1 @@
-"""The command line: run, render."""
+"""The command line. Must never be imported by anything else of ours."""

@@ -1,1 +1,1 @@
-"""A resolved spec and its container facts become the desired children. Pure."""
+"""From a ModelDeployment's spec to the children it should have. Pure: same input, same output, and no I/O."""

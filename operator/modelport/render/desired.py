@@ -7,6 +7,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelport.api.names import Runtime
+from modelport.runtimes.base import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which ModelDeployment the children belong to."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """A spec that cannot be rendered, with everything that is wrong with it."""
+
+    problems: tuple[Problem, ...]
+
+    @property
+    def message(self) -> str:
+        """All problems in one line, for the status."""
+        return "; ".join(str(problem) for problem in self.problems)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""How the lists of a PodTemplateSpec are merged, from Kubernetes' OpenAPI (generated, committed)."""

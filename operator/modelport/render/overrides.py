@@ -1,0 +1,63 @@
+"""The user's `podTemplate` over ours, and what it may not take away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from modelport.api.names import CONTAINER_AGENT, CONTAINER_SERVER
+from modelport.runtimes.base import Problem
+
+from .desired import Invalid
+from .metadata import selector
+from .strategic import PatchError, merge_pod_template
+
+ROOT = "spec.podTemplate"
+_GRACE = "terminationGracePeriodSeconds"
+
+
+def override(template: Mapping[str, Any], patches: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any] | Invalid:
+    """The template with the patches applied in their order."""
+    result = dict(template)
+    for patch in patches:
+        try:
+            result = merge_pod_template(result, patch)
+        except PatchError as error:
+            return Invalid((Problem(ROOT + error.path, str(error)),))
+    problems = tuple(_lost(template, result, name))
+    return Invalid(problems) if problems else result
+
+
+def grace_seconds(patches: Sequence[Mapping[str, Any]], default: int) -> int:
+    """The grace period that the patches end with: the drain may then take as long as it leaves."""
+    for patch in reversed(patches):
+        spec = patch.get("spec")
+        given = spec.get(_GRACE) if isinstance(spec, Mapping) else None
+        if isinstance(given, int) and not isinstance(given, bool):
+            return given
+    return default
+
+
+def _lost(before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> Iterator[Problem]:
+    labels = _part(_part(after, "metadata"), "labels")
+    for label, value in selector(name).items():
+        if labels.get(label) != value:
+            advice = f"has to stay {value}: the Service and the Deployment find their pods by it"
+            yield Problem(f"{ROOT}.metadata.labels.{label}", advice)
+    spec = _part(after, "spec")
+    if CONTAINER_SERVER not in _names(spec.get("containers")):
+        advice = "the container `server` may not be removed: change its fields, or set spec.image and spec.env"
+        yield Problem(f"{ROOT}.spec.containers", advice)
+    needs_agent = CONTAINER_AGENT in _names(_part(before, "spec").get("initContainers"))
+    if needs_agent and CONTAINER_AGENT not in _names(spec.get("initContainers")):
+        advice = "the container `agent` may not be removed: it proves that the model answers (see check.disabled)"
+        yield Problem(f"{ROOT}.spec.initContainers", advice)
+
+
+def _part(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    part = value.get(key)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _names(containers: Any) -> list[str]:
+    return [item["name"] for item in containers or () if isinstance(item, Mapping) and "name" in item]

@@ -1,0 +1,178 @@
+"""Kubernetes' strategic merge patch, for pod templates: what `kubectl patch --type=strategic` would give.
+
+The rules are the API server's own (a test compares the two): maps are merged, null removes, lists with a merge key are
+merged item by item, other lists are replaced; `$patch`, `$retainKeys`, `$deleteFromPrimitiveList/...` and
+`$setElementOrder/...` are read. Never changes its arguments.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+DIRECTIVE = "$patch"
+RETAIN_KEYS = "$retainKeys"
+DELETE_SCALARS = "$deleteFromPrimitiveList/"
+ELEMENT_ORDER = "$setElementOrder/"
+
+Fields = Mapping[str, Mapping[str, Any]]
+
+
+class PatchError(Exception):
+    """A patch that cannot be applied; `path` is where in the patch."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def merge_pod_template(template: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """The pod template with the patch applied."""
+    return _merge_map(template, patch, "PodTemplateSpec", "")
+
+
+@cache
+def _types() -> Mapping[str, Fields]:
+    text = files(__package__).joinpath("mergekeys/podtemplate.json").read_text(encoding="utf-8")
+    types: Mapping[str, Fields] = json.loads(text)
+    return types
+
+
+def _merge_map(original: Mapping[str, Any], patch: Mapping[str, Any], kind: str | None, path: str) -> dict[str, Any]:
+    directive = patch.get(DIRECTIVE)
+    if directive == "replace":
+        return {key: _plain(value) for key, value in patch.items() if key != DIRECTIVE}
+    if directive == "delete":
+        return {}
+    if DIRECTIVE in patch:
+        raise _bad_directive(directive, path)
+    fields = _types().get(kind or "", {})
+    result = _retained(original, patch, path)
+    for key, value in patch.items():
+        if key in (DIRECTIVE, RETAIN_KEYS) or key.startswith(ELEMENT_ORDER):
+            continue
+        name = key.removeprefix(DELETE_SCALARS)
+        here = f"{path}.{name}"
+        if name != key:
+            gone = _list(value, here)
+            if name in result:
+                result[name] = [item for item in _list(result[name], here) if item not in gone]
+        elif value is None:
+            result.pop(name, None)
+        elif name not in result:
+            _set(result, name, value)
+        else:
+            result[name] = _merge_value(result[name], value, fields.get(name, {}), here)
+    return _ordered(result, patch, fields)
+
+
+def _merge_value(original: Any, patch: Any, field: Mapping[str, Any], path: str) -> Any:
+    if isinstance(original, Mapping):
+        if not isinstance(patch, Mapping):
+            raise PatchError(path, f"is {_kind(patch)} where a map is needed")
+        return _merge_map(original, patch, field.get("type"), path)
+    if isinstance(original, list):
+        items = _list(patch, path)
+        if "key" in field:
+            return _merge_list(original, items, field, path)
+        if field.get("merge"):
+            return _arranged(list(dict.fromkeys([*original, *items])), items, original)
+        return _plain(items)
+    return _plain(patch)
+
+
+def _merge_list(original: Sequence[Any], patch: Sequence[Any], field: Mapping[str, Any], path: str) -> list[Any]:
+    """Lists of maps with a merge key: items of equal keys are merged, new ones come first, as the API server has it."""
+    key = field["key"]
+    for index, item in enumerate(patch):
+        if not isinstance(item, Mapping):
+            raise PatchError(f"{path}[{index}]", f"is {_kind(item)} where a map is needed")
+        if item.get(DIRECTIVE, "delete") not in ("replace", "delete"):
+            raise _bad_directive(item[DIRECTIVE], f"{path}[{index}]")
+        if item.get(DIRECTIVE) != "replace" and key not in item:
+            raise PatchError(f"{path}[{index}]", f"needs `{key}`, by which the items of this list are merged")
+    plain = [item for item in patch if DIRECTIVE not in item]
+    if any(item.get(DIRECTIVE) == "replace" for item in patch):
+        return [_plain(item) for item in plain]
+    gone = [item[key] for item in patch if item.get(DIRECTIVE) == "delete"]
+    kept = [item for item in original if item[key] not in gone]
+    merged = list(kept)
+    for item in plain:
+        here = f"{path}[{item[key]}]"
+        found = [index for index, other in enumerate(merged) if other[key] == item[key]]
+        if found:
+            merged[found[0]] = _merge_map(merged[found[0]], item, field.get("type"), here)
+        else:
+            merged.append(_merge_map({}, item, field.get("type"), here))
+    return _arranged(merged, plain, kept, key)
+
+
+def _arranged(
+    merged: Sequence[Any], patch: Sequence[Any], original: Sequence[Any], key: str | None = None
+) -> list[Any]:
+    """The order that the API server gives a merged list: the patch's order among its items, the original's among the
+    others, and of two such items the one from the patch first unless both were in the original in the other order."""
+
+    def identity(item: Any) -> Any:
+        return item[key] if key is not None else item
+
+    wanted, known = [identity(item) for item in patch], [identity(item) for item in original]
+    patched = sorted((i for i in merged if identity(i) in wanted), key=lambda item: wanted.index(identity(item)))
+    others = [item for item in merged if identity(item) not in wanted]
+    result: list[Any] = []
+    while patched and others:
+        left, right = identity(others[0]), identity(patched[0])
+        first = right in known and known.index(left) < known.index(right)
+        result.append(others.pop(0) if first else patched.pop(0))
+    return result + others + patched
+
+
+def _ordered(result: dict[str, Any], patch: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
+    """The lists for which the patch gives an order of their own."""
+    for directive, order in patch.items():
+        name = directive.removeprefix(ELEMENT_ORDER)
+        if name != directive and isinstance(result.get(name), list) and isinstance(order, list):
+            result[name] = _arranged(result[name], order, result[name], fields.get(name, {}).get("key"))
+    return result
+
+
+def _retained(original: Mapping[str, Any], patch: Mapping[str, Any], path: str) -> dict[str, Any]:
+    if RETAIN_KEYS not in patch:
+        return dict(original)
+    keys = _list(patch[RETAIN_KEYS], f"{path}.{RETAIN_KEYS}")
+    return {key: value for key, value in original.items() if key in keys}
+
+
+def _set(target: dict[str, Any], name: str, value: Any) -> None:
+    """A value where there was none; one that only says what to remove leaves nothing."""
+    if not (isinstance(value, Mapping) and DIRECTIVE in value):
+        target[name] = _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """The value without directives and nulls, as a copy."""
+    if isinstance(value, Mapping):
+        kept = {k: v for k, v in value.items() if v is not None and not k.startswith("$")}
+        return {k: _plain(v) for k, v in kept.items() if not (isinstance(v, Mapping) and DIRECTIVE in v)}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value if not (isinstance(item, Mapping) and DIRECTIVE in item)]
+    return value
+
+
+def _bad_directive(directive: Any, path: str) -> PatchError:
+    return PatchError(f"{path}.{DIRECTIVE}", f"{directive!r} is neither replace nor delete")
+
+
+def _list(value: Any, path: str) -> Sequence[Any]:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return value
+    raise PatchError(path, f"is {_kind(value)} where a list is needed")
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "a map"
+    return "a list" if isinstance(value, Sequence) and not isinstance(value, str) else f"{value!r}"
