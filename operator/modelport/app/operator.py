@@ -1,0 +1,173 @@
+"""Puts the pieces together, starts them in order and ends them in order. It must never do any of their work.
+
+Whoever does not hold the Lease watches and caches too, so that taking over costs nothing; only writes wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import uuid
+from dataclasses import dataclass
+
+from modelport.api import names
+from modelport.app import watching
+from modelport.app.http import HealthServer
+from modelport.app.metrics import Metrics
+from modelport.app.settings import Settings
+from modelport.asking.parent import Asking
+from modelport.control.apply import Applier
+from modelport.control.cache import Cache
+from modelport.control.logs import Logs
+from modelport.control.presence import Presence
+from modelport.control.publish import Publisher
+from modelport.control.questions import Questions
+from modelport.control.queue import WorkQueue
+from modelport.control.reconcile import Reconciler
+from modelport.control.resync import Resync
+from modelport.control.worker import Workers
+from modelport.kube.client import ApiCluster
+from modelport.kube.connection import Connection, own_namespace
+from modelport.kube.errors import ApiError
+from modelport.kube.events import Recorder
+from modelport.kube.kinds import WATCHED
+from modelport.kube.lease import ApiLeases, Elector
+from modelport.kube.transport import Transport
+from modelport.kube.watch import Watch
+from modelport.state.observed import Key
+from modelport.state.project import project_child
+
+logger = logging.getLogger(__name__)
+
+COALESCE = 0.01
+"""Seconds that a child's change waits for the others of the same roll-out."""
+FINISH_WITHIN = 10.0
+_CRD_EVERY = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How this process is run, beyond the settings that all share."""
+
+    settings: Settings
+    kubeconfig: str | None
+    port: int
+
+
+def identity() -> str:
+    """Who holds the Lease. A container that was restarted in its pod is the same holder, and need not wait for itself."""
+    return os.environ.get("POD_NAME") or f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
+
+
+class Operator:
+    """One process of the operator."""
+
+    def __init__(self, options: Options, connection: Connection) -> None:
+        settings = options.settings
+        self._connection = connection
+        self._namespaces = settings.namespaces
+        self.metrics = Metrics()
+        self.queue = WorkQueue()
+        self.cache = Cache(self._changed)
+        self._transport = Transport(connection, self.metrics.request)
+        lease_in = settings.lease.namespace or own_namespace() or "default"
+        self.elector = Elector(ApiLeases(self._transport, lease_in, settings.lease.name), identity())
+        cluster = ApiCluster(self._transport, self.elector.check)
+        self._asking = Asking()
+        self._questions = Questions(self._asking, settings.door.mode, self.queue.add, self.metrics)
+        reconciler = Reconciler(
+            self.cache,
+            settings.platform(),
+            applier=Applier(cluster, self.cache, self.metrics),
+            presence=Presence(cluster, self.cache, self.metrics),
+            logs=Logs(cluster, settings.diagnosis.read_logs),
+            questions=self._questions,
+            publisher=Publisher(cluster, self.cache, Recorder(cluster, identity())),
+        )
+        self._workers = Workers(self.queue, reconciler.reconcile, self.metrics, settings.workers)
+        self._resync = Resync(cluster, self.cache, self.queue, self.metrics, self._namespaces)
+        self._watches = [
+            Watch(cluster, kind, namespace, project_child, self.cache, self.metrics.reconnected)
+            for kind in WATCHED
+            for namespace in self._namespaces or (None,)
+        ]
+        self.metrics.watch_state(self.cache, self.queue, self.elector.leading.is_set)
+        self._health = HealthServer(self.metrics.registry, self._ready, options.port)
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until SIGTERM or SIGINT. A lost Lease ends the process at once: another one may be writing already."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)  # until kopf puts its own in their place
+        await self._health.start()
+        tasks = [asyncio.create_task(watch.run(), name="watch") for watch in self._watches]
+        tasks += [
+            asyncio.create_task(self._lead(), name="lead"),
+            asyncio.create_task(self._resync.run(), name="resync"),
+        ]
+        for task in tasks:
+            task.add_done_callback(self._died)
+        self._workers.start(self._may_work())
+        try:
+            await self._resources_known()
+            if not self._stop.is_set():
+                await watching.watch(self.cache, self._connection, self._namespaces, self._stop)
+        finally:
+            await self._end(tasks)
+
+    async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Stop taking, finish what has begun, give the Lease back, close."""
+        self._stop.set()
+        self.queue.close()
+        await self._workers.stop(FINISH_WITHIN)
+        for task in tasks:
+            task.remove_done_callback(self._died)
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.elector.release()
+        await self._questions.close()
+        await self._asking.close()
+        await self._health.close()
+        await self._transport.close()
+
+    async def _lead(self) -> None:
+        """Keep the Lease; when it is lost, end at once."""
+        await self.elector.run()
+        logging.shutdown()
+        os._exit(1)
+
+    async def _may_work(self) -> None:
+        """Wait until the Lease is ours and the cache is full."""
+        await self.elector.leading.wait()
+        for watch in self._watches:
+            await watch.synced.wait()
+        logger.info("leading; working on what is due")
+
+    async def _resources_known(self) -> None:
+        """kopf gives up on a kind that is not served when it starts: wait for the CRD."""
+        path = f"/apis/{names.API_VERSION}"
+        while not self._stop.is_set():
+            try:
+                served = await self._transport.request("GET", path, verb="get", resource="apiresources")
+                if any(resource["name"] == names.PLURAL for resource in served["resources"]):
+                    return
+            except ApiError as problem:
+                logger.warning("%s is not served: %s", path, problem)
+            await asyncio.sleep(_CRD_EVERY)
+
+    def _changed(self, key: Key, by_user: bool) -> None:
+        self.queue.add(key, after=0.0 if by_user else COALESCE)
+
+    def _ready(self) -> bool:
+        return not self._stop.is_set() and all(watch.synced.is_set() for watch in self._watches)
+
+    def _died(self, task: asyncio.Task[None]) -> None:
+        """A task that runs for ever has ended: so does the process, which is then started anew."""
+        if not task.cancelled():
+            logger.critical("%s ended", task.get_name(), exc_info=task.exception())
+            logging.shutdown()
+            os._exit(1)

@@ -1,0 +1,84 @@
+"""kopf's part: the watch of ModelDeployments, login and signals. Its handler only hands a projection to the cache.
+
+It must never use kopf's indexes, daemons, timers, change-detecting handlers, annotations or finalizers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import kopf
+
+from modelport.api import names
+from modelport.control.cache import Cache
+from modelport.kube.connection import Connection
+from modelport.state.project import project_resource
+
+logger = logging.getLogger(__name__)
+
+
+def settings() -> kopf.OperatorSettings:
+    """kopf's settings for an operator that writes nothing through it."""
+    chosen = kopf.OperatorSettings()
+    chosen.scanning.disabled = True
+    chosen.peering.standalone = True
+    chosen.posting.enabled = False
+    chosen.watching.chunk_size = 250
+    chosen.watching.server_timeout = 600
+    chosen.watching.client_timeout = 660
+    chosen.watching.connect_timeout = 10
+    chosen.watching.reconnect_backoff = 1.0
+    chosen.networking.request_timeout = 30
+    chosen.networking.connect_timeout = 10
+    chosen.networking.enforce_retry_after = True
+    chosen.queueing.idle_timeout = 1.0
+    chosen.execution.max_workers = 1
+    chosen.persistence.finalizer = f"{names.GROUP}/unused"
+    chosen.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=names.GROUP)
+    chosen.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=names.GROUP)
+    return chosen
+
+
+def registry(cache: Cache, connection: Connection) -> kopf.OperatorRegistry:
+    """The one handler, and the login."""
+    handlers = kopf.OperatorRegistry()
+
+    @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=handlers, id="seen")
+    async def seen(event: dict[str, Any], **_: Any) -> None:
+        resource = project_resource(event["object"])
+        if event["type"] == "DELETED":
+            cache.drop_resource((resource.namespace, resource.name), resource.resource_version)
+        else:
+            cache.put_resource(resource)
+
+    @kopf.on.login(registry=handlers, id="login")
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        await connection.renew()
+        authority, certificate, key = connection.certificate_files
+        scheme, _, token = (await connection.authorization() or "").partition(" ")
+        return kopf.ConnectionInfo(
+            server=connection.server,
+            ca_path=authority,
+            insecure=connection.insecure,
+            scheme=scheme or None,
+            token=token.strip() or None,
+            certificate_path=certificate,
+            private_key_path=key,
+            proxy_url=connection.proxy,
+        )
+
+    return handlers
+
+
+async def watch(cache: Cache, connection: Connection, namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
+    """Watch until SIGTERM, SIGINT or `stop`."""
+    await kopf.operator(
+        registry=registry(cache, connection),
+        settings=settings(),
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        stop_flag=stop,
+    )

@@ -1,0 +1,142 @@
+"""Carries out a plan: server-side apply of what differs, deletion of what is not wanted any more.
+
+The ownership rule stands here: the first apply of a name creates and never merges, a name that is taken is looked at
+once, drift is repaired by force, and whoever takes a field back three times is left alone for a while. It must never
+write an object that it has not either created or seen to be ours.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from modelport.api.names import FIELD_MANAGER, Reason
+from modelport.control.cache import Cache
+from modelport.control.memory import Memory
+from modelport.control.meter import Meter
+from modelport.kube.client import Cluster
+from modelport.kube.errors import Conflict, Forbidden, Invalid, NotFound
+from modelport.kube.kinds import CHILD_KINDS
+from modelport.render.desired import Child as Desired
+from modelport.state.observed import Child, Obstacle, Resource
+from modelport.state.plan import Adopt, Apply, Plan, judge_existing
+from modelport.state.project import project_child
+
+logger = logging.getLogger(__name__)
+
+FIGHTS = 3
+FIGHT_WINDOW = 600.0
+_CREATE = {"resourceVersion": "1"}
+
+
+class NamespaceTerminatingError(Exception):
+    """The namespace takes nothing new: there is nothing left to do for its resources."""
+
+
+class Applier:
+    """Writes children."""
+
+    def __init__(
+        self, cluster: Cluster, cache: Cache, meter: Meter, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._cluster = cluster
+        self._cache = cache
+        self._meter = meter
+        self._clock = clock
+
+    async def carry_out(self, plan: Plan, resource: Resource, memory: Memory) -> None:
+        """Write in the plan's order up to the first obstacle, which is remembered."""
+        known = {(c.kind, c.name): c for c in self._cache.children((resource.namespace, resource.name))}
+        memory.obstacles = ()
+        for step in plan.apply:
+            obstacle = await self._apply(step, known.get((step.child.kind, step.child.name)), resource, memory)
+            if obstacle is not None:
+                memory.obstacles = (obstacle,)
+                return
+        for unwanted in plan.delete:
+            await self._cluster.delete(CHILD_KINDS[unwanted.kind], resource.namespace, unwanted.name, unwanted.uid)
+            memory.accepted.pop((unwanted.kind, unwanted.name), None)
+            if (child := known.get((unwanted.kind, unwanted.name))) is not None:
+                self._cache.deleted(child)
+
+    async def _apply(self, step: Apply, seen: Child | None, resource: Resource, memory: Memory) -> Obstacle | None:
+        child = step.child
+        try:
+            if step.create or seen is None:
+                return await self._create(child, resource, memory)
+            if seen.applied_hash == child.applied_hash:
+                return await self._repair(child, seen, resource, memory)
+            await self._write(child, resource, memory, {"uid": seen.uid})
+        except Invalid as refusal:
+            return Obstacle(Reason.CHILD_REFUSED, child.kind, child.name, refusal.message)
+        except Forbidden as refusal:
+            if refusal.namespace_terminating:
+                raise NamespaceTerminatingError from refusal
+            reason = Reason.FORBIDDEN if refusal.missing_right else Reason.CHILD_REFUSED
+            return Obstacle(reason, child.kind, child.name, refusal.message)
+        except (Conflict, NotFound):
+            if seen is None:
+                raise
+            self._cache.missing(seen)  # what was seen is not there any more: the next look decides afresh
+        return None
+
+    async def _create(self, child: Desired, resource: Resource, memory: Memory) -> Obstacle | None:
+        """Create it, or look once at who has the name."""
+        try:
+            await self._write(child, resource, memory, _CREATE)
+        except Conflict:
+            try:
+                raw = await self._cluster.get(CHILD_KINDS[child.kind], resource.namespace, child.name)
+            except NotFound:
+                return Obstacle(
+                    Reason.WAITING_FOR_CLEANUP,
+                    child.kind,
+                    child.name,
+                    f"{child.kind} {child.name} has just been deleted",
+                )
+            managers = raw["metadata"].get("managedFields") or [{}]
+            existing = project_child({"kind": child.kind, **raw})
+            judgement = judge_existing(existing, _manager(managers), resource)
+            if not isinstance(judgement, Adopt):
+                return judgement
+            await self._write(child, resource, memory, {"uid": existing.uid})
+        return None
+
+    async def _repair(self, child: Desired, seen: Child, resource: Resource, memory: Memory) -> Obstacle | None:
+        """Somebody changed what is ours: put it right, unless they have done so again and again."""
+        name = (child.kind, child.name)
+        now = self._clock()
+        fights = [at for at in memory.repairs.get(name, []) if now - at < FIGHT_WINDOW]
+        memory.repairs[name] = fights
+        if len(fights) < FIGHTS:
+            await self._write(child, resource, memory, {"uid": seen.uid})
+            memory.repairs[name] = [*fights, now]
+            self._meter.drift_repaired(child.kind)
+            return None
+        try:  # without force the API server names the manager and the field
+            await self._write(child, resource, memory, {"uid": seen.uid}, force=False)
+        except Conflict as conflict:
+            if not conflict.causes:
+                raise
+            return Obstacle(Reason.FIELD_CONFLICT, child.kind, child.name, conflict.message)
+        return None
+
+    async def _write(
+        self, child: Desired, resource: Resource, memory: Memory, precondition: dict[str, str], *, force: bool = True
+    ) -> None:
+        kind = CHILD_KINDS[child.kind]
+        answer = await self._cluster.apply(
+            kind, resource.namespace, child.manifest, precondition=precondition, force=force
+        )
+        written = project_child({"kind": child.kind, **answer})
+        if written.digest is not None:
+            memory.accepted[(child.kind, child.name)] = (child.applied_hash, written.digest)
+        self._cache.own_write(written)
+
+
+def _manager(entries: list[dict[str, str]]) -> str:
+    """Who wrote an object last, of those that are not us."""
+    others = [entry for entry in entries if entry.get("manager") not in (None, FIELD_MANAGER)]
+    latest = max(others or entries, key=lambda entry: entry.get("time") or "")
+    return latest.get("manager") or "unknown"

@@ -1,0 +1,170 @@
+"""What the watches saw, as projections, found by the resource that it belongs to.
+
+An older version never replaces a newer one, whether that came from a watch or from the answer to a write of ours. It
+must never hold a body, and never talk to the cluster.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from modelport.state.observed import Child, Key, Resource
+
+Name = tuple[str, str]
+"""(kind, name) of an object that belongs to a resource."""
+_TOMBSTONES = 4096
+
+
+class Cache:
+    """ModelDeployments and everything that carries their label."""
+
+    def __init__(self, changed: Callable[[Key, bool], None] = lambda key, by_user: None) -> None:
+        """`changed` is told which resource something changed for, and whether it was the resource itself."""
+        self.changed = changed
+        self._resources: dict[Key, Resource] = {}
+        self._children: dict[Key, dict[Name, Child]] = {}
+        self._vanished: dict[Key, str] = {}
+        self._tombstones: OrderedDict[tuple[str, str, str], int] = OrderedDict()
+
+    def resource(self, key: Key) -> Resource | None:
+        """The ModelDeployment, unless there is none."""
+        return self._resources.get(key)
+
+    def resources(self) -> Iterator[Resource]:
+        """All ModelDeployments."""
+        return iter(self._resources.values())
+
+    def children(self, key: Key) -> tuple[Child, ...]:
+        """All objects that carry the resource's label, whoever made them."""
+        return tuple(self._children.get(key, {}).values())
+
+    def vanished(self, key: Key, uid: str) -> bool:
+        """Whether a child of that very resource was deleted since `confirm`: perhaps because the resource is gone."""
+        return self._vanished.get(key) == uid
+
+    def confirm(self, key: Key) -> None:
+        """The resource was read and is there: what vanished may be made anew."""
+        self._vanished.pop(key, None)
+
+    def put_resource(self, resource: Resource) -> None:
+        """A watch, a LIST or a status write of ours showed this."""
+        key = (resource.namespace, resource.name)
+        known = self._resources.get(key)
+        if self._stale("ModelDeployment", key, resource.resource_version, known):
+            return
+        self._resources[key] = resource
+        if known is None or known != replace(resource, resource_version=known.resource_version):
+            self.changed(key, True)
+
+    def own_status(self, resource: Resource) -> None:
+        """The answer to a status write of ours: news only if it shows more than the status that was written."""
+        key = (resource.namespace, resource.name)
+        known = self._resources.get(key)
+        if self._stale("ModelDeployment", key, resource.resource_version, known):
+            return
+        self._resources[key] = resource
+        if known is None or known != replace(resource, resource_version=known.resource_version, status=known.status):
+            self.changed(key, True)
+
+    def drop_resource(self, key: Key, version: str | None = None) -> None:
+        """It is gone; with a version, only if nothing newer is known."""
+        known = self._resources.get(key)
+        if known is None or (version is not None and int(known.resource_version) > int(version)):
+            return
+        del self._resources[key]
+        self._vanished.pop(key, None)
+        self._bury("ModelDeployment", key, version or known.resource_version)
+        self.changed(key, True)
+
+    def seen(self, child: Child) -> None:
+        """A watch or the answer to a write of ours showed this."""
+        if self._put(child):
+            self.changed(_key(child), False)
+
+    def own_write(self, child: Child) -> None:
+        """The answer to a write of ours: known from now on, and no news."""
+        self._put(child)
+
+    def lost(self, child: Child) -> None:
+        """A watch saw its deletion."""
+        known = self._children.get(_key(child), {}).get((child.kind, child.name))
+        if known is not None and int(known.resource_version) <= int(child.resource_version):
+            self._remove(known, child.resource_version)
+
+    def missing(self, child: Child) -> None:
+        """A write of ours found that it is not there any more."""
+        self._remove(child, child.resource_version)
+
+    def deleted(self, child: Child) -> None:
+        """We have deleted it: it is no longer known, and nobody has to ask why."""
+        self._vanish(child, child.resource_version)
+
+    def listed(self, kind: str, namespace: str | None, children: list[Child], resource_version: str) -> None:
+        """All objects of a kind at one moment: what is not among them was deleted, unless it is younger."""
+        present = {(child.namespace, child.name) for child in children}
+        missing = [
+            child
+            for of_one in self._children.values()
+            for child in of_one.values()
+            if child.kind == kind
+            and namespace in (None, child.namespace)
+            and (child.namespace, child.name) not in present
+            and int(child.resource_version) <= int(resource_version)
+        ]
+        for child in missing:
+            self._remove(child, resource_version)
+        for child in children:
+            self.seen(child)
+
+    def counts(self) -> dict[str, int]:
+        """How many objects of each kind are known."""
+        counts = {"ModelDeployment": len(self._resources)}
+        for of_one in self._children.values():
+            for kind, _ in of_one:
+                counts[kind] = counts.get(kind, 0) + 1
+        return counts
+
+    def _put(self, child: Child) -> bool:
+        """Take it in; whether it tells anything new."""
+        key = _key(child)
+        known = self._children.get(key, {}).get((child.kind, child.name))
+        if self._stale(child.kind, (child.namespace, child.name), child.resource_version, known):
+            return False
+        self._children.setdefault(key, {})[(child.kind, child.name)] = child
+        return known is None or known != replace(child, resource_version=known.resource_version)
+
+    def _remove(self, child: Child, version: str) -> None:
+        key = _key(child)
+        if not self._vanish(child, version):
+            return
+        resource = self._resources.get(key)
+        if resource is not None and child.owner_uid == resource.uid:
+            self._vanished[key] = resource.uid
+        self.changed(key, False)
+
+    def _vanish(self, child: Child, version: str) -> bool:
+        """Take it out; whether it was known."""
+        of_one = self._children.get(_key(child), {})
+        if of_one.pop((child.kind, child.name), None) is None:
+            return False
+        if not of_one:
+            del self._children[_key(child)]
+        self._bury(child.kind, (child.namespace, child.name), version)
+        return True
+
+    def _stale(self, kind: str, place: Key, version: str, known: Resource | Child | None) -> bool:
+        newest = int(known.resource_version) if known is not None else self._tombstones.get((kind, *place), -1)
+        return int(version) <= newest
+
+    def _bury(self, kind: str, place: Key, version: str) -> None:
+        """Remember when it was deleted, so that an answer that comes late does not bring it back."""
+        self._tombstones[(kind, *place)] = int(version)
+        self._tombstones.move_to_end((kind, *place))
+        while len(self._tombstones) > _TOMBSTONES:
+            self._tombstones.popitem(last=False)
+
+
+def _key(child: Child) -> Key:
+    return (child.namespace, child.resource_name)

@@ -1,0 +1,51 @@
+"""What the operator knows about a resource and no watch tells it. Lost at a restart without harm.
+
+It must never hold anything that a decision would need to be right: only what spares a write, a read or a question.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from modelport.control.cache import Name
+from modelport.state.observed import Door, Key, Obstacle, Resource
+
+
+@dataclass(slots=True)
+class Memory:
+    """About one resource, for as long as its uid lives."""
+
+    uid: str
+    accepted: dict[Name, tuple[str, bytes]] = field(default_factory=dict)
+    """What the API server made of our last apply: (applied hash, digest)."""
+    obstacles: tuple[Obstacle, ...] = ()
+    repairs: dict[Name, list[float]] = field(default_factory=dict)
+    """When drift of a child was repaired, within the last ten minutes."""
+    door: Door | None = None
+    asked_generation: int = -1
+    asked_since: float = 0.0
+    """When the question through the Service was first asked for that generation."""
+    asking: bool = False
+    ask_again_at: float = 0.0
+    unanswered: int = 0
+    logs: dict[tuple[str, str, int], str] = field(default_factory=dict)
+    counts_written_at: float = float("-inf")
+
+
+class Memories:
+    """One memory for each resource."""
+
+    def __init__(self) -> None:
+        self._memories: dict[Key, Memory] = {}
+
+    def of(self, resource: Resource) -> Memory:
+        """The memory of this very resource; one that was made anew starts with an empty one."""
+        key = (resource.namespace, resource.name)
+        memory = self._memories.get(key)
+        if memory is None or memory.uid != resource.uid:
+            memory = self._memories[key] = Memory(resource.uid)
+        return memory
+
+    def forget(self, key: Key) -> None:
+        """The resource is gone."""
+        self._memories.pop(key, None)

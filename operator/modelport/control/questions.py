@@ -1,0 +1,105 @@
+"""Asks the models through their Services: once per generation, until there is a definite answer, and slowly after.
+
+It must never hold up a reconcile: the answer is an observation that brings the resource back into the queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from modelport.control.memory import Memory
+from modelport.control.meter import Meter
+from modelport.render.desired import Desired, Question
+from modelport.state.observed import Door, DoorResult, Key, Observed, Resource
+from modelport.state.question import question_due
+
+AGAIN_EVERY = 300.0
+SETTLES_WITHIN = 1.0
+"""A question that is answered so fast leaves no trace in the status."""
+GIVES_UP_AFTER = 10.0
+"""After that Ready goes by what the pods have proved."""
+FIRST_AGAIN = 1.0
+
+
+class Asker(Protocol):
+    """Who puts the question."""
+
+    async def ask(self, url: str, question: Question) -> tuple[DoorResult, str]:
+        """One answer, always."""
+
+
+def door_url(mode: str, key: Key, url: str) -> str:
+    """Where to ask: the Service itself, or what a template says for an operator outside of the cluster."""
+    port = urlsplit(url).port or 80
+    return url if mode == "service" else mode.format(namespace=key[0], name=key[1], port=port)
+
+
+class Questions:
+    """The questions that are under way, and when the next are due."""
+
+    def __init__(
+        self,
+        asker: Asker,
+        mode: str,
+        wake: Callable[[Key], None],
+        meter: Meter,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._asker, self._mode, self._wake, self._meter, self._clock = asker, mode, wake, meter, clock
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def consider(self, observed: Observed, desired: Desired, memory: Memory) -> float | None:
+        """Ask if it is time to; seconds after which to look again, or None while there is nothing to ask."""
+        if self._mode == "off" or not question_due(observed, desired):
+            return None
+        resource, now = observed.resource, self._clock()
+        if memory.asked_generation != resource.generation:
+            memory.asked_generation, memory.asked_since = resource.generation, now
+            memory.ask_again_at, memory.unanswered = now, 0
+        if not memory.asking and now >= memory.ask_again_at:
+            memory.asking = True
+            task = asyncio.create_task(self._ask(resource, desired.question, memory))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return self._next(resource, memory, now)
+
+    def _next(self, resource: Resource, memory: Memory, now: float) -> float | None:
+        """Seconds until the passing of time alone changes something."""
+        moments = [] if memory.asking else [memory.ask_again_at]
+        if memory.door is None or memory.door.generation != resource.generation or memory.unanswered:
+            moments += [memory.asked_since + SETTLES_WITHIN, memory.asked_since + GIVES_UP_AFTER]
+        return min((moment - now for moment in moments if moment > now), default=None)
+
+    def settling(self, resource: Resource, memory: Memory) -> float:
+        """Seconds for which the status may wait for the first answer of this generation."""
+        if not memory.asking or (memory.door is not None and memory.door.generation == resource.generation):
+            return 0.0
+        return max(0.0, memory.asked_since + SETTLES_WITHIN - self._clock())
+
+    def waited(self, resource: Resource, memory: Memory) -> float:
+        """Seconds without a definite answer since the first question of this generation."""
+        return self._clock() - memory.asked_since if memory.asked_generation == resource.generation else 0.0
+
+    async def close(self) -> None:
+        """Forget the questions that are under way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _ask(self, resource: Resource, question: Question, memory: Memory) -> None:
+        key = (resource.namespace, resource.name)
+        try:
+            result, detail = await self._asker.ask(door_url(self._mode, key, question.url), question)
+        finally:
+            memory.asking = False
+        self._meter.asked(result)
+        memory.door = Door(resource.generation, result, detail)
+        definite = result is not DoorResult.UNREACHABLE
+        memory.unanswered = 0 if definite else memory.unanswered + 1
+        pause = AGAIN_EVERY if definite else min(FIRST_AGAIN * 2.0**memory.unanswered, AGAIN_EVERY)
+        memory.ask_again_at = self._clock() + pause
+        self._wake(key)

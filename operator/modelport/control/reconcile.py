@@ -1,0 +1,123 @@
+"""One reconcile: load, validate, render, diff, apply, summarise.
+
+It reads the cache and asks the pure layers what to do. It must never decide anything itself, and never send anything
+when nothing is to be done.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from modelport.control.apply import Applier, NamespaceTerminatingError
+from modelport.control.cache import Cache
+from modelport.control.logs import Logs
+from modelport.control.memory import Memories, Memory
+from modelport.control.presence import Presence
+from modelport.control.publish import Publisher
+from modelport.control.questions import Questions
+from modelport.render.desired import Desired
+from modelport.render.platform import Platform
+from modelport.render.render import Identity, Invalid, render
+from modelport.state.observed import Key, Observed, Resource
+from modelport.state.plan import plan
+from modelport.state.status import summarise
+
+_RENDERED = 128  # a roll-out renders once; more would only cost memory
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a reconcile ended."""
+
+    result: str
+    """done, waiting (for an obstacle to go), settling (an answer is about to come) or gone."""
+    reason: str = ""
+    look_again_in: float | None = None
+    """Seconds after which to look although nothing has happened."""
+
+
+_GONE = Outcome("gone")
+
+
+class Reconciler:
+    """Brings one resource's children and status to what its spec says."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        platform: Platform,
+        *,
+        applier: Applier,
+        presence: Presence,
+        logs: Logs,
+        questions: Questions,
+        publisher: Publisher,
+    ) -> None:
+        self._cache, self._platform = cache, platform
+        self._applier, self._presence, self._logs = applier, presence, logs
+        self._questions, self._publisher = questions, publisher
+        self._memories = Memories()
+        self._rendered: OrderedDict[tuple[str, int], Desired | Invalid] = OrderedDict()
+
+    async def reconcile(self, key: Key) -> Outcome:
+        """Do what is to be done for one resource now."""
+        resource = self._cache.resource(key)
+        if resource is None or resource.deleting:
+            self._memories.forget(key)
+            return _GONE
+        memory = self._memories.of(resource)
+        desired = self._render(resource)
+        again = None
+        if isinstance(desired, Desired):
+            if not await self._make(desired, resource, memory):
+                return _GONE
+            await self._logs.read(self._observe(resource, memory), memory)
+            again = self._questions.consider(self._observe(resource, memory), desired, memory)
+            if self._questions.settling(resource, memory):
+                return Outcome("settling", look_again_in=again)
+        observed = self._observe(resource, memory)
+        status = summarise(observed, desired, datetime.now(UTC))
+        later = await self._publisher.publish(resource, status, memory)
+        return Outcome(
+            "waiting" if observed.obstacles else "done",
+            str(status.get("phase") or ""),
+            min((pause for pause in (again, later) if pause is not None), default=None),
+        )
+
+    async def _make(self, desired: Desired, resource: Resource, memory: Memory) -> bool:
+        """Write what differs; False when the resource or its namespace turns out to be going away."""
+        steps = plan(desired, self._observe(resource, memory))
+        if any(step.create for step in steps.apply) and not await self._presence.confirmed(resource):
+            return False
+        try:
+            await self._applier.carry_out(steps, resource, memory)
+        except NamespaceTerminatingError:
+            return False
+        return True
+
+    def _render(self, resource: Resource) -> Desired | Invalid:
+        key = (resource.uid, resource.generation)
+        rendered = self._rendered.get(key)
+        if rendered is None:
+            identity = Identity(resource.namespace, resource.name, resource.uid)
+            rendered = self._rendered[key] = render(identity, resource.spec, self._platform)
+            if len(self._rendered) > _RENDERED:
+                self._rendered.popitem(last=False)
+        return rendered
+
+    def _observe(self, resource: Resource, memory: Memory) -> Observed:
+        """Everything that is known about the resource at this moment."""
+        children = self._cache.children((resource.namespace, resource.name))
+        return Observed(
+            resource=resource,
+            children=tuple(child for child in children if child.kind not in ("ReplicaSet", "Pod")),
+            replica_sets=tuple(child for child in children if child.kind == "ReplicaSet"),
+            pods=tuple(child for child in children if child.kind == "Pod"),
+            accepted=memory.accepted,
+            door=memory.door,
+            door_waited=self._questions.waited(resource, memory),
+            logs=memory.logs,
+            obstacles=memory.obstacles,
+        )

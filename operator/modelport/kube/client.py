@@ -1,0 +1,169 @@
+"""What the operator asks of the API server, as a protocol and as its implementation on plain JSON.
+
+It must never decide: no ownership, no comparison, no retry beyond the transport's. Every write passes the gate first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from modelport.api.names import FIELD_MANAGER
+from modelport.kube.errors import NotFound, error
+from modelport.kube.kinds import EVENT, MODEL_DEPLOYMENT, POD, Kind
+from modelport.kube.transport import Gate, Transport
+
+Json = Mapping[str, Any]
+_APPLY = "application/apply-patch+yaml"  # JSON is YAML
+_PAGE = 250
+_STREAM_SECONDS = 540  # the API server ends a watch then; it is continued where it ended
+_SILENCE = 75.0  # bookmarks come every minute
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a LIST; all parts are of one moment."""
+
+    items: list[dict[str, Any]]
+    resource_version: str
+
+
+class Cluster(Protocol):
+    """The API server, as far as the operator needs it. Methods raise kube.errors.ApiError."""
+
+    async def apply(
+        self, kind: Kind, namespace: str, manifest: Json, *, precondition: Mapping[str, str], force: bool = True
+    ) -> Json:
+        """Server-side apply; `precondition` goes into the metadata: resourceVersion "1" creates and never merges,
+        uid writes only the object that was seen."""
+
+    async def apply_status(self, namespace: str, name: str, uid: str, status: Json) -> Json:
+        """Replace what we own of a ModelDeployment's status; the whole object comes back."""
+
+    async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
+        """Delete that very object; one that is gone is fine."""
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Json:
+        """One object."""
+
+    def pages(self, kind: Kind, namespace: str | None, selector: str) -> AsyncIterator[Page]:
+        """All objects that the label selector takes, part by part."""
+
+    def events(self, kind: Kind, namespace: str | None, selector: str, since: str) -> AsyncIterator[Json]:
+        """Watch events after a resource version, bookmarks included, until the stream ends."""
+
+    async def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
+        """The end of a container's log, at most 64 KiB."""
+
+    async def create_event(self, namespace: str, event: Json) -> None:
+        """Record a Kubernetes Event."""
+
+
+class ApiCluster:
+    """The cluster behind a transport."""
+
+    def __init__(self, transport: Transport, gate: Gate) -> None:
+        self._transport = transport
+        self._gate = gate
+
+    async def apply(
+        self, kind: Kind, namespace: str, manifest: Json, *, precondition: Mapping[str, str], force: bool = True
+    ) -> Json:
+        body = {**manifest, "metadata": {**manifest["metadata"], **precondition}} if precondition else manifest
+        return await self._apply(kind, namespace, body["metadata"]["name"], None, body, force)
+
+    async def apply_status(self, namespace: str, name: str, uid: str, status: Json) -> Json:
+        body = {
+            "apiVersion": MODEL_DEPLOYMENT.api_version,
+            "kind": MODEL_DEPLOYMENT.name,
+            "metadata": {"name": name, "namespace": namespace, "uid": uid},
+            "status": status,
+        }
+        return await self._apply(MODEL_DEPLOYMENT, namespace, name, "status", body, True)
+
+    async def _apply(
+        self, kind: Kind, namespace: str, name: str, subresource: str | None, body: Json, force: bool
+    ) -> Json:
+        answer: Json = await self._transport.request(
+            "PATCH",
+            kind.path(namespace, name, subresource),
+            verb="apply",
+            resource=_resource(kind, subresource),
+            query={"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"},
+            body=body,
+            content_type=_APPLY,
+            gate=self._gate,
+        )
+        return answer
+
+    async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        try:
+            await self._transport.request(
+                "DELETE",
+                kind.path(namespace, name),
+                verb="delete",
+                resource=kind.plural,
+                body=body,
+                gate=self._gate,
+            )
+        except NotFound:
+            return
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Json:
+        answer: Json = await self._transport.request(
+            "GET", kind.path(namespace, name), verb="get", resource=kind.plural
+        )
+        return answer
+
+    async def pages(self, kind: Kind, namespace: str | None, selector: str) -> AsyncIterator[Page]:
+        query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
+        while True:
+            answer = await self._transport.request(
+                "GET", kind.path(namespace), verb="list", resource=kind.plural, query=query
+            )
+            metadata = answer["metadata"]
+            yield Page(answer.get("items") or [], metadata["resourceVersion"])
+            if not metadata.get("continue"):
+                return
+            query["continue"] = metadata["continue"]
+
+    async def events(self, kind: Kind, namespace: str | None, selector: str, since: str) -> AsyncIterator[Json]:
+        query = {
+            "watch": "true",
+            "resourceVersion": since,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(_STREAM_SECONDS),
+        } | ({"labelSelector": selector} if selector else {})
+        stream = self._transport.lines(kind.path(namespace), resource=kind.plural, query=query, silence=_SILENCE)
+        async with stream as content:
+            while line := await content.readline():
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise error(event["object"].get("code", 500), event["object"])
+                yield event
+
+    async def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
+        # limitBytes cuts at the front of what tailLines chose, so it is asked for more than is kept.
+        query = {"container": container, "tailLines": "500", "limitBytes": str(256 << 10)}
+        content: str = await self._transport.request(
+            "GET",
+            POD.path(namespace, pod, "log"),
+            verb="get",
+            resource="pods/log",
+            query=query | ({"previous": "true"} if previous else {}),
+            attempts=1,
+            text=True,
+        )
+        return content[-(64 << 10) :]
+
+    async def create_event(self, namespace: str, event: Json) -> None:
+        await self._transport.request(
+            "POST", EVENT.path(namespace), verb="create", resource=EVENT.plural, body=event, gate=self._gate
+        )
+
+
+def _resource(kind: Kind, subresource: str | None) -> str:
+    return kind.plural if subresource is None else f"{kind.plural}/{subresource}"

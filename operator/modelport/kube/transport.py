@@ -1,0 +1,145 @@
+"""Sends one request to the API server and answers with decoded JSON: deadlines, retries and metrics in one place.
+
+It must never repeat a request that the API server refused for good, and never log a body or a credential.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from modelport.kube.connection import Connection
+from modelport.kube.errors import ApiError, Unauthorized, Unavailable, error
+
+Count = Callable[[str, str, int], None]
+"""Told of each answered request: verb, resource, status code (0: no answer)."""
+Gate = Callable[[], None]
+"""Called before each try of a write; raises when we may not write."""
+
+USER_AGENT = "modelport"
+_ATTEMPTS = 5
+_TRY = 10.0  # seconds for one try
+_LONGEST_WAIT = 30.0  # seconds, for a Retry-After that asks for more
+_LINE = 4 << 20  # bytes of the longest watch event; etcd keeps no object above 1.5 MiB
+
+
+def _open() -> None:
+    """The gate of requests that only read."""
+
+
+class Transport:
+    """One aiohttp session for reads, writes and watches."""
+
+    def __init__(self, connection: Connection, count: Count) -> None:
+        self._connection = connection
+        self._count = count
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=64, keepalive_timeout=60),
+            timeout=aiohttp.ClientTimeout(total=_TRY, connect=5),
+            headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        verb: str,
+        resource: str,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        gate: Gate = _open,
+        attempts: int = _ATTEMPTS,
+        text: bool = False,
+    ) -> Any:
+        """Send it, again after 429, 5xx and lost connections; decoded JSON, or the text. Raises ApiError."""
+        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        headers = {} if data is None else {"Content-Type": content_type}
+        failure: ApiError = Unavailable(0, "nothing was sent")
+        for attempt in range(attempts):
+            gate()
+            pause = min(0.2 * 2**attempt, 5.0) * random.uniform(0.5, 1.0)
+            try:
+                async with self._send(method, path, query, data, headers) as answer:
+                    self._count(verb, resource, answer.status)
+                    content = await answer.read()
+                    if answer.status < 300:
+                        return content.decode(errors="replace") if text else json.loads(content)
+                    failure = error(answer.status, _decoded(content))
+                    pause = max(pause, _retry_after(answer.headers))
+            except (aiohttp.ClientError, TimeoutError, OSError) as problem:
+                self._count(verb, resource, 0)
+                failure = Unavailable(0, f"no answer from the API server: {problem or type(problem).__name__}")
+            if isinstance(failure, Unauthorized) and await self._connection.renew():
+                continue
+            if not isinstance(failure, Unavailable):
+                raise failure
+            if attempt + 1 < attempts:
+                await asyncio.sleep(pause)
+        raise failure
+
+    @asynccontextmanager
+    async def lines(
+        self, path: str, *, resource: str, query: Mapping[str, str], silence: float
+    ) -> AsyncIterator[aiohttp.StreamReader]:
+        """A watch: its body is read line by line; TimeoutError after `silence` seconds without a byte."""
+        timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=silence)
+        async with self._send("GET", path, query, None, {}, timeout=timeout, read_bufsize=_LINE) as answer:
+            self._count("watch", resource, answer.status)
+            if answer.status >= 300:
+                failure = error(answer.status, _decoded(await answer.read()))
+                if isinstance(failure, Unauthorized):
+                    await self._connection.renew()
+                raise failure
+            yield answer.content
+
+    @asynccontextmanager
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        data: bytes | None,
+        headers: Mapping[str, str],
+        **options: Any,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        connection = self._connection
+        token = await connection.authorization()
+        async with self._session.request(
+            method,
+            connection.server + path,
+            params=query,
+            data=data,
+            headers={**headers, "Authorization": token} if token else headers,
+            ssl=connection.ssl,
+            proxy=connection.proxy,
+            server_hostname=connection.server_hostname,
+            allow_redirects=False,
+            **options,
+        ) as answer:
+            yield answer
+
+
+def _decoded(content: bytes) -> Any:
+    """The body of a refusal; proxies in between answer with other things than JSON."""
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    value = headers.get("Retry-After", "")
+    return min(float(value), _LONGEST_WAIT) if value.isdigit() else 0.0

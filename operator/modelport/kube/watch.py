@@ -1,0 +1,111 @@
+"""Keeps a cache in step with all objects of one kind that carry our label: LIST, then WATCH, for ever.
+
+A re-list is handed over whole, so that deletions which a broken watch lost are found. It must never keep a body:
+each object is projected as soon as it is decoded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any, Protocol
+
+from modelport.api.names import LABEL_NAME
+from modelport.kube.client import Cluster
+from modelport.kube.errors import ApiError, Gone
+from modelport.kube.kinds import Kind
+from modelport.state.observed import Child
+
+logger = logging.getLogger(__name__)
+
+Project = Callable[[dict[str, Any]], Child]
+_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+
+
+class Sink(Protocol):
+    """Who is told."""
+
+    def seen(self, child: Child) -> None:
+        """It exists and looks like this."""
+
+    def lost(self, child: Child) -> None:
+        """It was deleted; this is how it looked last."""
+
+    def listed(self, kind: str, namespace: str | None, children: list[Child], resource_version: str) -> None:
+        """These are all that there were at this resource version."""
+
+
+class Watch:
+    """One kind in one namespace, or in all."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        kind: Kind,
+        namespace: str | None,
+        project: Project,
+        sink: Sink,
+        reconnected: Callable[[str, str], None] = lambda kind, why: None,
+    ) -> None:
+        self._cluster = cluster
+        self._kind = kind
+        self._namespace = namespace
+        self._project = project
+        self._sink = sink
+        self._reconnected = reconnected
+        self._version: str | None = None
+        self.synced = asyncio.Event()
+
+    async def run(self) -> None:
+        """List and watch until cancelled."""
+        pause = _PAUSE
+        while True:
+            try:
+                if self._version is None:
+                    await self._list()
+                await self._follow()
+                pause = _PAUSE
+            except Gone:
+                self._note("gone")
+                self._version = None
+            except TimeoutError:
+                self._note("silent")
+            except (ApiError, OSError, ValueError) as problem:  # ValueError: a line cut off in the middle
+                self._note("failed")
+                logger.warning("watch of %s: %s; again in %.1f s", self._kind.plural, problem, pause)
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _list(self) -> None:
+        children: list[Child] = []
+        version = ""
+        async with aclosing(self._cluster.pages(self._kind, self._namespace, LABEL_NAME)) as pages:
+            async for page in pages:
+                children += [self._projected(item) for item in page.items]
+                version = page.resource_version
+        self._sink.listed(self._kind.name, self._namespace, children, version)
+        self._version = version
+        self.synced.set()
+
+    async def _follow(self) -> None:
+        assert self._version is not None
+        stream = self._cluster.events(self._kind, self._namespace, LABEL_NAME, self._version)
+        async with aclosing(stream) as events:
+            async for event in events:
+                item = event["object"]
+                if event["type"] == "DELETED":
+                    self._sink.lost(self._projected(item))
+                elif event["type"] != "BOOKMARK":
+                    self._sink.seen(self._projected(item))
+                self._version = item["metadata"]["resourceVersion"]
+
+    def _projected(self, item: dict[str, Any]) -> Child:
+        """Items of a LIST carry no kind."""
+        item.setdefault("kind", self._kind.name)
+        return self._project(item)
+
+    def _note(self, why: str) -> None:
+        self._reconnected(self._kind.name, why)

@@ -1,0 +1,135 @@
+"""The cache: older never replaces newer, re-lists find lost deletions, our own writes are no news."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from modelport.control.cache import Cache
+from modelport.state.observed import Child, Key, Resource
+
+KEY = ("ns", "a")
+
+
+def resource(version: int, **fields: object) -> Resource:
+    base = Resource("ns", "a", "uid-a", 1, str(version), False, False, {"runtime": "vllm"}, {"observedGeneration": -1})
+    return replace(base, **fields)  # type: ignore[arg-type]
+
+
+def child(version: int, name: str = "a", kind: str = "Service", uid: str = "uid-s", **fields: object) -> Child:
+    base = Child(kind, "ns", name, uid, str(version), "uid-a", "a", False, "hash", b"digest")
+    return replace(base, **fields)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def told() -> list[tuple[Key, bool]]:
+    return []
+
+
+@pytest.fixture
+def cache(told: list[tuple[Key, bool]]) -> Cache:
+    return Cache(lambda key, by_user: told.append((key, by_user)))
+
+
+def test_news_are_told_once(cache: Cache, told: list[tuple[Key, bool]]) -> None:
+    cache.put_resource(resource(5))
+    cache.put_resource(resource(5))
+    cache.put_resource(resource(6))  # only the version is new
+    cache.seen(child(7))
+    cache.seen(child(8))
+    assert told == [(KEY, True), (KEY, False)]
+
+
+def test_an_older_version_changes_nothing(cache: Cache) -> None:
+    cache.own_write(child(9, applied_hash="new"))
+    cache.seen(child(8, applied_hash="old"))
+    assert cache.children(KEY)[0].applied_hash == "new"
+
+
+def test_versions_are_numbers_not_texts(cache: Cache) -> None:
+    cache.seen(child(9, applied_hash="old"))
+    cache.seen(child(10, applied_hash="new"))
+    assert cache.children(KEY)[0].applied_hash == "new"
+
+
+def test_our_own_write_is_no_news(cache: Cache, told: list[tuple[Key, bool]]) -> None:
+    cache.own_write(child(9))
+    cache.seen(child(9))
+    assert told == []
+
+
+def test_our_own_status_is_no_news_but_an_edit_in_its_answer_is(cache: Cache, told: list[tuple[Key, bool]]) -> None:
+    cache.put_resource(resource(5))
+    told.clear()
+    cache.own_status(resource(6, status={"phase": "Ready"}))
+    assert told == []
+    cache.own_status(resource(8, generation=2, status={"phase": "Ready"}))
+    assert told == [(KEY, True)]
+
+
+def test_a_lost_deletion_is_found_by_the_list(cache: Cache, told: list[tuple[Key, bool]]) -> None:
+    cache.put_resource(resource(1))
+    cache.seen(child(2))
+    cache.seen(child(3, name="b", uid="uid-b"))
+    told.clear()
+    cache.listed("Service", None, [child(3, name="b", uid="uid-b")], "10")
+    assert [c.name for c in cache.children(KEY)] == ["b"]
+    assert told == [(KEY, False)]
+    assert cache.vanished(KEY, "uid-a")
+
+
+def test_a_list_does_not_delete_what_is_younger_or_elsewhere(cache: Cache) -> None:
+    cache.own_write(child(11))
+    cache.seen(child(3, kind="ConfigMap"))
+    cache.listed("Service", None, [], "10")
+    cache.listed("ConfigMap", "other", [], "10")
+    assert {c.kind for c in cache.children(KEY)} == {"Service", "ConfigMap"}
+
+
+def test_an_answer_that_comes_late_does_not_bring_a_deleted_child_back(cache: Cache) -> None:
+    cache.seen(child(2))
+    cache.lost(child(5))
+    cache.own_write(child(4))
+    assert cache.children(KEY) == ()
+    cache.seen(child(6, uid="another"))
+    assert cache.children(KEY)[0].uid == "another"
+
+
+def test_an_old_deletion_does_not_remove_a_new_object(cache: Cache) -> None:
+    cache.own_write(child(9, uid="new"))
+    cache.lost(child(8, uid="old"))
+    assert cache.children(KEY)[0].uid == "new"
+
+
+def test_only_a_child_of_this_very_resource_vanishes(cache: Cache) -> None:
+    cache.put_resource(resource(1))
+    cache.seen(child(2, owner_uid="an earlier one"))
+    cache.lost(child(3, owner_uid="an earlier one"))
+    assert not cache.vanished(KEY, "uid-a")
+    cache.seen(child(4))
+    cache.deleted(child(4))
+    assert not cache.vanished(KEY, "uid-a")
+    cache.seen(child(5))
+    cache.lost(child(6))
+    assert cache.vanished(KEY, "uid-a")
+    assert not cache.vanished(KEY, "another uid")
+    cache.confirm(KEY)
+    assert not cache.vanished(KEY, "uid-a")
+
+
+def test_a_dropped_resource_stays_dropped_for_older_news(cache: Cache, told: list[tuple[Key, bool]]) -> None:
+    cache.put_resource(resource(5))
+    cache.drop_resource(KEY, "4")
+    assert cache.resource(KEY) is not None
+    cache.drop_resource(KEY, "6")
+    cache.put_resource(resource(5))
+    assert cache.resource(KEY) is None
+    cache.put_resource(resource(7, uid="anew"))
+    assert cache.resource(KEY) is not None
+
+
+def test_counts(cache: Cache) -> None:
+    cache.put_resource(resource(1))
+    cache.seen(child(2))
+    assert cache.counts() == {"ModelDeployment": 1, "Service": 1}
