@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from . import crossfield, flags
+from .model import Model, text
 from .types import (
     ATOMIC,
     Argument,
     DnsName,
     LocalObjectReference,
-    Model,
     ModelUri,
     ScaledInt,
     ScaledIntOrAuto,
@@ -87,7 +87,14 @@ class TritonModel(Model):
 
     rules = crossfield.TRITON_MODEL
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$", max_length=63)]
+    name: Annotated[
+        str,
+        text(
+            "^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$",
+            "write letters, digits, dashes, underscores and dots, a letter or digit at both ends, at most 63",
+            max_length=63,
+        ),
+    ]
     """The model's name in Triton and its folder in the repository."""
     uri: ModelUri | None = None
     """A file (becomes 1/model.<suffix>) or a folder, as in model.uri. Leave out for an ensemble or for code alone."""
@@ -122,7 +129,13 @@ class FastApiCode(Model):
 class FastApi(Model):
     """An ASGI application (FastAPI, Starlette, ...), served as it is."""
 
-    app: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*$", max_length=253)]
+    app: Annotated[
+        str,
+        text(
+            "^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*$",
+            "write module:name, such as app:app for the variable app in app.py",
+        ),
+    ]
     """The application as module:name, as for uvicorn."""
     code: FastApiCode | None = None
     """Where its code is. Leave out when it is in the image."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .model import Rule, RuleReason, Told
 from .names import Runtime
-from .types import Rule, RuleReason, Told, seconds
 
 REQUIRED: RuleReason = "FieldValueRequired"
 INVALID: RuleReason = "FieldValueInvalid"
@@ -76,20 +76,8 @@ REQUEST = (
 )
 
 
-def _a_second_to_a_day(field: str) -> Rule:
-    return Rule(
-        f"!has(self.{field}) || (duration(self.{field}) >= duration('1s') && duration(self.{field}) <= duration('24h'))",
-        f"write 1s to 24h, such as {field}: 10s",
-        lambda it: getattr(it, field) is None or 1 <= seconds(getattr(it, field)) <= 86400,
-        path=f".{field}",
-        reason=INVALID,
-    )
-
-
 CHECK = (
     at_most_one("task", "request", ("task", "request"), "request is asked instead of the task's question: remove one"),
-    _a_second_to_a_day("interval"),
-    _a_second_to_a_day("timeout"),
 )
 
 VLLM = (

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
-from .types import Rule
+from .model import Rule
 
 VLLM_ALIASES: Mapping[str, tuple[str, ...]] = {
     "tensor_parallel_size": ("-tp",),

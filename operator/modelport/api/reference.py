@@ -93,7 +93,7 @@ def _rules(node: Schema) -> Iterator[str]:
 
 def _type(node: Schema) -> str:
     if node.get(INT_OR_STRING):
-        return f"number (at least {node['minimum']}) or string `{node['pattern']}`"
+        return f"number or string{_bounds(node)}"
     if "enum" in node:
         return ", ".join(f"`{value}`" for value in node["enum"])
     if "items" in node:
@@ -106,8 +106,8 @@ def _type(node: Schema) -> str:
 
 
 def _bounds(node: Schema) -> str:
-    """Numbers as they are written in words; lengths and patterns are shown where they exist."""
-    parts = []
+    """What values are allowed, in words where the schema has words."""
+    parts = [rule["message"] for rule in node.get("x-kubernetes-validations", ()) if "properties" not in node]
     if "minimum" in node:
         parts.append(f"{'above' if node.get('exclusiveMinimum') else 'at least'} {node['minimum']}")
     if "maximum" in node:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from . import crossfield
 from .blocks import FastApi, FastApiCode, Triton, TritonModel, Vllm
+from .model import Model, text
 from .names import Runtime
 from .types import (
     ATOMIC,
@@ -18,7 +19,6 @@ from .types import (
     DnsName,
     Duration,
     LocalObjectReference,
-    Model,
     ModelUri,
     Quantity,
     SecretKeyReference,
@@ -47,8 +47,13 @@ __all__ = [
     "Vllm",
 ]
 
-ServedName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._/A-Za-z0-9]+$")]
-EnvName = Annotated[str, Field(pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$", max_length=253)]
+ServedName = Annotated[
+    str, text("^[-._/A-Za-z0-9]+$", "write letters, digits, slashes, dashes, underscores and dots, as clients send it")
+]
+EnvName = Annotated[
+    str,
+    text("^[-._a-zA-Z][-._a-zA-Z0-9]*$", "write letters, digits, underscores, dashes and dots, the first no digit"),
+]
 _ANYTHING = {"type": "object", "additionalProperties": True}
 POD_TEMPLATE: dict[str, Any] = {
     "properties": {
@@ -91,7 +96,10 @@ class Gpu(Model):
     resource: (
         Annotated[
             str,
-            Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$", max_length=253),
+            text(
+                "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$",
+                "write the resource's name as nodes show it, such as nvidia.com/gpu",
+            ),
         ]
         | None
     ) = None
@@ -149,7 +157,7 @@ class Request(Model):
 
     method: Literal["GET", "POST", "PUT"] | None = None
     """HTTP method. Default: POST with a body, GET without."""
-    path: Annotated[str, Field(pattern=r"^/[^\s]*$", max_length=2048)]
+    path: Annotated[str, text(r"^/[^\s]*$", "write a path that begins with a slash, such as /predict", max_length=2048)]
     """Path and query on port 8000."""
     content_type: Annotated[str, Field(max_length=256)] | None = None
     """Content-Type header. Default: application/json."""
@@ -196,7 +204,12 @@ class ModelDeploymentSpec(Model):
     """What serves the model: vllm, triton or fastapi."""
     model: ModelSource | None = None
     """Where the model comes from and what it is called."""
-    image: Annotated[str, Field(pattern=r"^[^\s]+$", max_length=512)] | None = None
+    image: (
+        Annotated[
+            str, text(r"^[^\s]+$", "write an image reference, such as registry.example/server:1.0", max_length=512)
+        ]
+        | None
+    ) = None
     """Image of the server container. Default: the chart's image for the runtime."""
     image_pull_secrets: (
         Annotated[list[LocalObjectReference], Field(max_length=16, json_schema_extra=keyed("name"))] | None

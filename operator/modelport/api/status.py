@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .types import Model
+from .model import Model
 
 
 class Condition(Model):
