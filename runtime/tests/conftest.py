@@ -50,10 +50,10 @@ def _ask(url: str, body: bytes | None = None, content_type: str = "") -> Reply:
 class Runtime:
     """One process; `app` and `management` are its two addresses."""
 
-    def __init__(self, folder: Path, target: str, settings: dict[str, Any] | None) -> None:
+    def __init__(self, folder: Path, target: str, settings: dict[str, Any] | None, ports: list[int]) -> None:
         self.folder = folder
         self.termination_log = folder / "termination-log"
-        ports = _free_ports(2)
+        self.ports = ports
         self.app, self.management = (f"http://127.0.0.1:{port}" for port in ports)
         command = [sys.executable, "-m", "modelport_runtime", "serve", target, "--app-dir", str(folder)]
         command += ["--host", "127.0.0.1", "--port", str(ports[0]), "--management-port", str(ports[1])]
@@ -107,9 +107,11 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Runtime]]:
     """Writes app.py and starts the runtime on it: start(code, settings)."""
     started: list[Runtime] = []
 
-    def begin(code: str, settings: dict[str, Any] | None = None, target: str = "app:app") -> Runtime:
+    def begin(
+        code: str, settings: dict[str, Any] | None = None, target: str = "app:app", ports: list[int] | None = None
+    ) -> Runtime:
         (tmp_path / "app.py").write_text(code)
-        started.append(Runtime(tmp_path, target, settings))
+        started.append(Runtime(tmp_path, target, settings, ports or _free_ports(2)))
         return started[-1]
 
     yield begin

@@ -1,4 +1,4 @@
-"""Starts that fail: one line for people where Kubernetes shows it, and the whole traceback in the log."""
+"""Starts that fail or are cut short: one line for people where Kubernetes shows it, and the whole traceback in the log."""
 
 from __future__ import annotations
 
@@ -56,3 +56,18 @@ def test_a_wrong_config_names_the_field(start: Start) -> None:
     runtime = start("", {"request": {"path": "predict"}})
     assert runtime.process.wait(20) == 1
     assert "request.path: 'predict' must begin with /" in runtime.termination_log.read_text()
+
+
+def test_sigterm_while_the_model_loads_is_nobodys_mistake(start: Start) -> None:
+    runtime = start("import time\ntime.sleep(3600)\n")
+    runtime.wait_for(503, "Starting")
+    assert runtime.end() == 128 + 15
+    assert not runtime.termination_log.exists()
+
+
+def test_a_taken_port_is_named(start: Start) -> None:
+    first = start("async def app(scope, receive, send): ...\n")
+    first.wait_for(200, "HttpOnly")
+    second = start("async def app(scope, receive, send): ...\n", ports=first.ports)
+    assert second.process.wait(20) == 1
+    assert f"app: PORT: cannot listen on 127.0.0.1:{first.ports[1]}: Address already in use" in second.log.read_text()
