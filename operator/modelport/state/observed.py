@@ -69,6 +69,8 @@ class ContainerFacts:
     exit_code: int | None
     terminated_message: str | None
     image: str | None
+    memory_limit: str | None = None
+    """Its limit, as the pod's spec says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,11 @@ class Child:
     digest: bytes | None
     """16 bytes over the values at the paths that we own (managedFields of manager `modelport`, operation Apply); None where we own nothing."""
     facts: DeploymentFacts | ReplicaSetFacts | PodFacts | None = None
+    owner: str | None = None
+    """The controlling owner as kubectl would name it: ModelDeployment.modelport.io/assistant."""
+    owned: str | None = None
+    """The paths that we own, as the API server writes them (FieldsV1), without the owner reference. Children of the same
+    shape share one string, so that thousands of them cost no memory."""
 
 
 class DoorResult(StrEnum):
