@@ -10,6 +10,7 @@ import errno
 import hashlib
 import http.client
 import os
+import ssl
 import threading
 import urllib.error
 import urllib.request
@@ -71,6 +72,9 @@ def open_url(uri: str, url: str, headers: Mapping[str, str], method: str = "GET"
         raise http_refusal(uri, error.code, "Authorization" in headers) from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            text = f"{uri}: {urlsplit(url).netloc}: {reason}; SSL_CERT_FILE names the authorities to trust"
+            raise FetchError(Code.NETWORK, text) from error
         raise TransientError(f"{urlsplit(url).netloc} cannot be reached: {reason or type(error).__name__}") from error
     return answer
 
