@@ -48,7 +48,7 @@ PATCHES: dict[str, dict[str, Any]] = {
     "capabilities: primitives inside maps": server(securityContext={"capabilities": {"add": ["NET_BIND_SERVICE"]}}),
     "probe: numbers inside a map": server(livenessProbe={"failureThreshold": 9, "initialDelaySeconds": 3}),
     "probe: replaced as a whole": server(livenessProbe={"$patch": "replace", "tcpSocket": {"port": 8000}}),
-    "probe: emptied by a directive": server(startupProbe={"$patch": "delete"}),
+    "resources: emptied by a directive": server(resources={"$patch": "delete"}),
     "probe: removed by null": server(livenessProbe=None, lifecycle=None),
     "resources: maps of quantities": server(resources={"requests": {"cpu": "2"}, "limits": {"memory": "4Gi"}}),
     "mounts: merged by path": server(
@@ -73,8 +73,15 @@ PATCHES: dict[str, dict[str, Any]] = {
     "volumes: another source by retainKeys": {
         "spec": {
             "volumes": [
-                {"name": "home", "$retainKeys": ["name", "ephemeral"], "ephemeral": {"volumeClaimTemplate": {
-                    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}}}
+                {
+                    "name": "home",
+                    "$retainKeys": ["name", "ephemeral"],
+                    "ephemeral": {
+                        "volumeClaimTemplate": {
+                            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+                        }
+                    },
+                }
             ]
         }
     },

@@ -135,7 +135,7 @@ def _volumes(pod: PodInputs) -> Iterator[dict[str, Any]]:
     facts = pod.facts
     yield {"name": "home", "emptyDir": {}}
     yield {"name": "tmp", "emptyDir": {}}
-    yield {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": f"{facts.shm_bytes >> 20}Mi"}}
+    yield {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": f"{facts.shm_gib}Gi"}}
     yield {"name": "config", "configMap": {"name": pod.config_map}}
     if facts.steps:
         yield {"name": "models", "emptyDir": {}}

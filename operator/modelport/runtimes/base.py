@@ -69,7 +69,8 @@ class ServerFacts:
     """What the server itself takes at most, after SIGTERM, to finish what it has begun."""
     drain_seconds: int
     """How long requests in progress may take after the pod has left the Service, unless the user gives a longer grace period."""
-    shm_bytes: int
+    shm_gib: int
+    """Size of /dev/shm."""
     readiness: Probe | None = None
     """Only of a server that proves itself; elsewhere the agent's readiness is the pod's."""
     agent: bool = True

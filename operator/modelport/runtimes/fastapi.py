@@ -8,7 +8,7 @@ from modelport.api.names import CODE_DIR, PORT_HTTP, PORT_METRICS
 from modelport.api.spec import ModelDeploymentSpec
 
 from . import sources
-from .base import GIB, Probe, Problem, ServerFacts, config_file, model_dir
+from .base import Probe, Problem, ServerFacts, config_file, model_dir
 from .budget import budget
 from .question import asks
 
@@ -38,7 +38,7 @@ def facts(name: str, spec: ModelDeploymentSpec) -> ServerFacts:
         models=(spec.model.names[0] if spec.model is not None and spec.model.names else name,),
         exit_seconds=EXIT_SECONDS,
         drain_seconds=DRAIN_SECONDS,
-        shm_bytes=GIB,
+        shm_gib=1,
         agent=False,
         asked=asks(spec, built_in=False),
         steps=() if uri is None else (sources.step(uri, model_dir(name), "folder"),),

@@ -12,7 +12,7 @@ from modelport.api.types import seconds
 
 from .base import Problem
 
-INTERVAL, TIMEOUT, LONGEST = 10.0, 30.0, 86400.0
+INTERVAL, TIMEOUT = 10.0, 30.0
 
 
 def document(spec: ModelDeploymentSpec) -> dict[str, Any]:
@@ -40,10 +40,6 @@ def asks(spec: ModelDeploymentSpec, built_in: bool) -> bool:
 def problems(spec: ModelDeploymentSpec) -> Iterator[Problem]:
     """What the schema cannot say about `check`."""
     check = spec.check or Check()
-    for field in ("interval", "timeout"):
-        value = getattr(check, field)
-        if value is not None and seconds(value) > LONGEST:
-            yield Problem(f"spec.check.{field}", f"{value} is more than 24h")
     body = check.request.body_base64 if check.request is not None else None
     if body is not None:
         try:

@@ -12,7 +12,7 @@ from modelport.api.names import PORT_GRPC, PORT_HTTP, PORT_METRICS
 from modelport.api.spec import ModelDeploymentSpec, ModelSource, Triton, TritonModel
 
 from . import sources
-from .base import FETCH_CODE_DIR, GIB, Probe, Problem, ServerFacts, config_file, model_dir
+from .base import FETCH_CODE_DIR, Probe, Problem, ServerFacts, config_file, model_dir
 from .budget import budget
 from .modelconfig import ConfigError, ModelConfig, from_json, from_text
 from .question import asks
@@ -26,9 +26,6 @@ BASE_SECONDS = 180
 def problems(name: str, spec: ModelDeploymentSpec) -> Iterator[Problem]:
     models, source = _models(spec), _source(spec)
     yield from sources.problems("spec.model.uri", source.uri)
-    if not models and not source.names:
-        advice = "name the models of the repository that are to be loaded and must be ready"
-        yield Problem("spec.model.names", f"is missing: {advice}, or write spec.triton.models")
     yield from _name_problems(models, source)
     for model in models:
         yield from _model_problems(model, models)
@@ -48,7 +45,7 @@ def facts(name: str, spec: ModelDeploymentSpec) -> ServerFacts:
         models=loaded,
         exit_seconds=EXIT_SECONDS,
         drain_seconds=DRAIN_SECONDS,
-        shm_bytes=GIB,
+        shm_gib=1,
         asked=asks(spec, built_in=False),
         files={_file(model): config.text for model in models if (config := _config(model)) is not None},
         steps=tuple(_steps(name, models, source)),

@@ -8,7 +8,7 @@ from modelport.api.names import PORT_HTTP
 from modelport.api.spec import ModelDeploymentSpec, ModelSource, Vllm
 
 from . import arguments, sources
-from .base import CACHE, GIB, Probe, Problem, ServerFacts, config_file, environment, model_dir
+from .base import CACHE, Probe, Problem, ServerFacts, config_file, environment, model_dir
 from .budget import budget
 from .question import asks
 
@@ -41,7 +41,7 @@ def facts(name: str, spec: ModelDeploymentSpec) -> ServerFacts:
         models=names,
         exit_seconds=SHUTDOWN_SECONDS,
         drain_seconds=DRAIN_SECONDS,
-        shm_bytes=_shared_memory(spec, options),
+        shm_gib=_shared_memory(spec, options),
         asked=asks(spec, built_in=True),
         env=_environment(options),
         files={} if options.chat_template is None else {CHAT_TEMPLATE: options.chat_template},
@@ -112,4 +112,4 @@ def _tensor_parallel(spec: ModelDeploymentSpec, options: Vllm) -> int | None:
 def _shared_memory(spec: ModelDeploymentSpec, options: Vllm) -> int:
     """Worker processes exchange tensors through /dev/shm, and so does NCCL."""
     ranks = (_tensor_parallel(spec, options) or 1) * _split(options)
-    return GIB if ranks == 1 else 2 * GIB * ranks
+    return 1 if ranks == 1 else 2 * ranks

@@ -1,0 +1,203 @@
+"""Specs that cannot be served: the field and the words that the user reads. Nothing that a user writes raises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelport.render.desired import Desired, Identity, Invalid
+from modelport.render.platform import Platform
+from modelport.render.render import render
+
+from .cases import UID, problems
+
+VLLM = {"runtime": "vllm", "model": {"uri": "hf://org/repo"}}
+
+
+def triton(*models: dict[str, Any]) -> dict[str, Any]:
+    return {"runtime": "triton", "triton": {"models": list(models)}}
+
+
+def configured(config: dict[str, Any]) -> dict[str, Any]:
+    return triton({"name": "det", "uri": "hf://org/repo/det.onnx", "config": config})
+
+
+def text(pbtxt: str) -> dict[str, Any]:
+    return triton({"name": "det", "uri": "hf://org/repo/det.onnx", "configPbtxt": pbtxt})
+
+
+CASES: list[tuple[dict[str, Any], list[str]]] = [
+    ({}, ["spec.runtime: is required"]),
+    (
+        {**VLLM, "vllm": {"maxNumSeqs": "many"}},
+        ["spec.vllm.maxNumSeqs: 'many' should be a valid integer"],
+    ),
+    ({**VLLM, "vllm": {"maxModelLen": "lots"}}, ["spec.vllm.maxModelLen: write auto, -1, a number, "]),
+    ({**VLLM, "vllm": {"dtype": "fp99"}}, ["spec.vllm.dtype: 'fp99' should be 'auto', 'half', "]),
+    ({**VLLM, "vllm": []}, ["spec.vllm: should be "]),
+    ({**VLLM, "replicas": -1}, ["spec.replicas: -1 should be greater than or equal to 0"]),
+    (
+        {**VLLM, "env": [{"name": "A", "valueFrom": {"fieldRef": {}}}]},
+        ["spec.env[A].valueFrom.fieldRef.fieldPath: is req"],
+    ),
+    ({**VLLM, "triton": {}}, ["spec.triton: runtime is vllm; move these options to spec.vllm"]),
+    ({**VLLM, "model": {"uri": "hf://repo"}}, ["spec.model.uri: hf://repo names no repository: write hf://owner/repo"]),
+    ({**VLLM, "model": {"uri": "pvc://claim/../x"}}, ["spec.model.uri: may not contain '..'"]),
+    ({**VLLM, "model": {"uri": "pvc:///x"}}, ["spec.model.uri: pvc:///x names no claim"]),
+    ({**VLLM, "model": {"uri": "https://host"}}, ["spec.model.uri: https://host names no file"]),
+    (
+        {**VLLM, "check": {"interval": "25h"}},
+        ["spec.check.interval: write a number and its unit, s, m or h, from 1s to 24h"],
+    ),
+    (
+        {**VLLM, "check": {"request": {"path": "/", "bodyBase64": "abc"}}},
+        ["spec.check.request.bodyBase64: is not base64: incorrect padding"],
+    ),
+    ({**VLLM, "gpu": {"count": 3}, "vllm": {"pipelineParallelSize": 2}}, ["spec.vllm: pipelineParallelSize x dataPar"]),
+    (
+        {**VLLM, "vllm": {"extraArgs": ["--max-model-len=1"]}},
+        ["spec.vllm.extraArgs: --max-model-len is a field of its own"],
+    ),
+    (
+        configured({"maxBatch": 4}),
+        ["spec.triton.models[det].config: there is no field maxBatch; did you mean maxBatchSize?"],
+    ),
+    (
+        configured({"dynamicBatching": {"preferedBatchSize": [1]}}),
+        [
+            "spec.triton.models[det].config.dynamicBatching: there is no field preferedBatchSize; "
+            "did you mean preferredBatchSize?"
+        ],
+    ),
+    (
+        configured({"input": [{"name": "x", "dataType": "TYPE_FP33"}]}),
+        ["spec.triton.models[det].config.input[0].dataType: there is no value TYPE_FP33; did you mean TYPE_FP32?"],
+    ),
+    (
+        configured({"maxBatchSize": "x"}),
+        ["spec.triton.models[det].config.maxBatchSize: invalid literal for int() with base 10: 'x'"],
+    ),
+    (configured({"name": "rec"}), ["spec.triton.models[det].config.name: 'rec' has to be the model's name, 'det'"]),
+    (configured({"input": {"name": "x"}}), ["spec.triton.models[det].config"]),
+    (
+        text('name: "det"\nmax_batch_size: 4\nmax_bach_size: 3\n'),
+        ["spec.triton.models[det].configPbtxt: line 3: there is no field max_bach_size; did you mean max_batch_size?"],
+    ),
+    (
+        text("input [{ name: 'a' data_type: TYPE_FLOAT32 }]"),
+        ["spec.triton.models[det].configPbtxt: line 1: there is no value TYPE_FLOAT32; did you mean TYPE_"],
+    ),
+    (text('max_batch_size: "a"'), ['spec.triton.models[det].configPbtxt: line 1: Couldn\'t parse integer: "a"']),
+    (text("input [ {"), ['spec.triton.models[det].configPbtxt: line 1: Expected "}"']),
+    (text('name: "other"'), ["spec.triton.models[det].configPbtxt.name: 'other' has to be the model's name, 'det'"]),
+    (
+        triton(
+            {"name": "det", "uri": "hf://org/repo/det.onnx"},
+            {
+                "name": "all",
+                "config": {"platform": "ensemble", "ensembleScheduling": {"step": [{"modelName": "dett"}]}},
+            },
+        ),
+        [
+            "spec.triton.models[all].config: the ensemble passes requests to 'dett', which is none of spec.triton.models: all, det"
+        ],
+    ),
+    (triton({"name": "a", "config": {}}), ["spec.triton.models[a]: has a configuration but no files"]),
+    (
+        triton({"name": "a", "uri": "hf://o/r"}, {"name": "a", "uri": "hf://o/r"}),
+        ["spec.triton.models: 'a' is there more than once"],
+    ),
+    (
+        {"runtime": "triton", "model": {"uri": "pvc://repository"}},
+        ["spec.model.names: name the models of the repository"],
+    ),
+    (
+        {**triton({"name": "a", "uri": "hf://o/r"}), "model": {"names": ["b"]}},
+        ["spec.model.names: 'b' is none of spec.triton.models: a"],
+    ),
+    (
+        {**VLLM, "podTemplate": {"spec": {"containers": [{"name": "server", "$patch": "delete"}]}}},
+        ["spec.podTemplate.spec.containers: the container `server` may not be removed"],
+    ),
+    (
+        {**VLLM, "podTemplate": {"spec": {"initContainers": None}}},
+        ["spec.podTemplate.spec.initContainers: the container `agent` may not be removed"],
+    ),
+    (
+        {**VLLM, "podTemplate": {"metadata": {"labels": {"modelport.io/name": "x"}}}},
+        ["spec.podTemplate.metadata.labels.modelport.io/name: has to stay example"],
+    ),
+    (
+        {**VLLM, "podTemplate": {"spec": {"containers": {}}}},
+        ["spec.podTemplate.spec.containers: is a map where a list"],
+    ),
+    ({**VLLM, "vllm": {"chatTemplate": "é" * 262_000}}, []),
+    (
+        triton(*({"name": f"m{i}", "uri": "hf://o/r", "configPbtxt": "#" * 65_000} for i in range(20))),
+        ["spec: its texts (configurations, templates) have 13"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "expected"), CASES, ids=range(len(CASES)))
+def test_what_the_user_reads(spec: dict[str, Any], expected: list[str]) -> None:
+    found = problems(spec)
+    assert len(found) == len(expected), found
+    for text_, start in zip(found, expected, strict=True):
+        assert text_.startswith(start), text_
+
+
+def test_names_that_no_service_can_have() -> None:
+    assert problems(VLLM, name="7b")[0].startswith("metadata.name: has to begin with a letter")
+
+
+def test_an_installation_without_an_image() -> None:
+    found = problems(VLLM, platform=Platform(images={"agent": "agent:1"}))
+    assert found == ["spec.image: is required: this installation has no image for runtime vllm"]
+
+
+def test_all_problems_are_told_at_once() -> None:
+    spec = {**VLLM, "model": {"uri": "hf://repo"}, "check": {"request": {"path": "/", "bodyBase64": "a"}}}
+    result = render(Identity("models", "example", UID), spec, Platform())
+    assert isinstance(result, Invalid)
+    assert [problem.path for problem in result.problems] == ["spec.check.request.bodyBase64", "spec.model.uri"]
+    assert result.message.count("; ") == 1
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["name", "spec", "$patch", "containers", "uri", "count", "x"]), inner, max_size=3
+        )
+    ),
+    max_leaves=6,
+)
+FIELDS = ["model", "image", "replicas", "gpu", "resources", "env", "check", "podTemplate", "vllm", "triton", "fastapi"]
+
+
+@given(
+    st.sampled_from(["vllm", "triton", "fastapi", "other"]), st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=3)
+)
+def test_nothing_that_a_user_writes_raises(runtime: str, fields: dict[str, Any]) -> None:
+    base = {"vllm": VLLM, "triton": triton({"name": "a", "uri": "hf://o/r"})}.get(runtime, {"fastapi": {"app": "a:b"}})
+    result = render(
+        Identity("models", "example", UID), {**base, "runtime": runtime, **fields}, Platform(defaults=fields)
+    )
+    assert isinstance(result, Desired | Invalid)
+
+
+@given(st.dictionaries(st.sampled_from(["metadata", "spec", "$patch"]), JSON, max_size=2))
+def test_no_pod_template_raises(patch: dict[str, Any]) -> None:
+    result = render(Identity("models", "example", UID), {**VLLM, "podTemplate": patch}, Platform())
+    assert isinstance(result, Desired | Invalid)
+
+
+@given(st.dictionaries(st.sampled_from(["input", "maxBatchSize", "parameters", "ensembleScheduling", "name"]), JSON))
+def test_no_model_configuration_raises(config: dict[str, Any]) -> None:
+    result = render(Identity("models", "example", UID), configured(config), Platform())
+    assert isinstance(result, Desired | Invalid)
