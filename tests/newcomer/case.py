@@ -1,11 +1,11 @@
 """The format of tests/newcomer/cases/*.yaml.
 
-    about: what the newcomer did
-    before: [objects that exist already]              # optional
-    resource: the ModelDeployment as it was written
-    expect:
-      admission: the exact text that kubectl apply prints, refused or not
-      status: {reason: ..., message: ...}             # only where the operator has to say it; the exact words
+about: what the newcomer did
+before: [objects that exist already]              # optional
+resource: the ModelDeployment as it was written
+expect:
+  admission: the exact text that kubectl apply prints, refused or not
+  status: {reason: ..., message: ...}             # only where the operator has to say it; the exact words
 """
 
 from __future__ import annotations

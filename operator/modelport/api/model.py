@@ -116,4 +116,5 @@ def int_or_text(pattern: str, message: str, minimum: int) -> Form:
 
 
 def _matches(pattern: str, value: str) -> bool:
-    return re.fullmatch(pattern, value) is not None  # unlike `search`, `$` is no newline's beginning here
+    # As in RE2: white space is ASCII's, and the end is the end, not a newline before it.
+    return re.fullmatch(pattern, value, re.ASCII) is not None

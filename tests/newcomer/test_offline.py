@@ -1,0 +1,55 @@
+"""Offline, `modelport render` says of these resources what the API server says; and the table misses no rule."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from modelport.api.model import Model, Rule
+from modelport.api.spec import ModelDeploymentSpec
+from tests.api.celtool import forms, models
+from tests.newcomer.case import Case, cases
+
+TABLE = cases()
+
+# What only the API server looks at: keys of lists, unknown fields and the resource's own name.
+ONLY_THERE = ("strict decoding error", "Duplicate value", "metadata.name")
+
+
+@pytest.mark.parametrize("case", TABLE, ids=lambda case: case.name)
+def test_offline_the_same_is_refused_in_the_same_words(case: Case) -> None:
+    if not case.refused or any(word in case.admission for word in ONLY_THERE):
+        ModelDeploymentSpec.model_validate(case.resource["spec"])
+        return
+    with pytest.raises(ValidationError) as refused:
+        ModelDeploymentSpec.model_validate(case.resource["spec"])
+    for error in refused.value.errors():
+        if error["type"] == "rule":
+            assert error["msg"] in case.admission
+
+
+def broken(rules: tuple[Rule, ...], case: Case) -> set[Rule]:
+    """The rules whose message the case shows; those that name values are known by their field."""
+    return {rule for rule in rules if isinstance(rule.message, str) and rule.message in case.admission}
+
+
+@pytest.mark.parametrize("model", [m for m in models(ModelDeploymentSpec) if m.rules], ids=lambda m: m.__name__)
+def test_every_rule_is_in_the_table(model: type[Model]) -> None:
+    shown = set[Rule]().union(*(broken(model.rules, case) for case in TABLE))
+    for rule in model.rules:
+        if isinstance(rule.message, str) and " is a field of its own" not in rule.message and not _owned(rule):
+            assert rule in shown, f"no case breaks: {rule.message}"
+
+
+def _owned(rule: Rule) -> bool:
+    return isinstance(rule.message, str) and " is set by the operator" in rule.message
+
+
+@pytest.mark.parametrize("form", forms(ModelDeploymentSpec), ids=lambda rule: str(rule.message))
+def test_every_form_is_in_the_table(form: Rule) -> None:
+    assert any(str(form.message) in case.admission for case in TABLE)
+
+
+@pytest.mark.parametrize("field", ["spec.vllm: Forbidden", "spec.triton: Forbidden", "spec.fastapi: Forbidden"])
+def test_every_block_is_in_the_table(field: str) -> None:
+    assert any(f"{field}: runtime is" in case.admission for case in TABLE)
