@@ -6,7 +6,6 @@ It must never use kopf's indexes, daemons, timers, change-detecting handlers, an
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import Any
 
 import kopf
@@ -15,8 +14,6 @@ from modelport.api import names
 from modelport.control.cache import Cache
 from modelport.kube.connection import Connection
 from modelport.state.project import project_resource
-
-logger = logging.getLogger(__name__)
 
 
 def settings() -> kopf.OperatorSettings:
@@ -43,9 +40,7 @@ def settings() -> kopf.OperatorSettings:
 
 def registry(cache: Cache, connection: Connection) -> kopf.OperatorRegistry:
     """The one handler, and the login."""
-    handlers = kopf.OperatorRegistry()
 
-    @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=handlers, id="seen")
     async def seen(event: dict[str, Any], **_: Any) -> None:
         resource = project_resource(event["object"])
         if event["type"] == "DELETED":
@@ -53,11 +48,10 @@ def registry(cache: Cache, connection: Connection) -> kopf.OperatorRegistry:
         else:
             cache.put_resource(resource)
 
-    @kopf.on.login(registry=handlers, id="login")
     async def login(**_: Any) -> kopf.ConnectionInfo:
         await connection.renew()
         authority, certificate, key = connection.certificate_files
-        scheme, _, token = (await connection.authorization() or "").partition(" ")
+        scheme, _space, token = (await connection.authorization() or "").partition(" ")
         return kopf.ConnectionInfo(
             server=connection.server,
             ca_path=authority,
@@ -69,6 +63,9 @@ def registry(cache: Cache, connection: Connection) -> kopf.OperatorRegistry:
             proxy_url=connection.proxy,
         )
 
+    handlers = kopf.OperatorRegistry()
+    kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=handlers, id="seen")(seen)
+    kopf.on.login(registry=handlers, id="login")(login)
     return handlers
 
 

@@ -16,7 +16,7 @@ from modelport.control.cache import Cache
 from modelport.control.memory import Memory
 from modelport.control.meter import Meter
 from modelport.kube.client import Cluster
-from modelport.kube.errors import Conflict, Forbidden, Invalid, NotFound
+from modelport.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
 from modelport.kube.kinds import CHILD_KINDS
 from modelport.render.desired import Child as Desired
 from modelport.state.observed import Child, Obstacle, Resource
@@ -68,18 +68,26 @@ class Applier:
             if seen.applied_hash == child.applied_hash:
                 return await self._repair(child, seen, resource, memory)
             await self._write(child, resource, memory, {"uid": seen.uid})
-        except Invalid as refusal:
-            return Obstacle(Reason.CHILD_REFUSED, child.kind, child.name, refusal.message)
-        except Forbidden as refusal:
-            if refusal.namespace_terminating:
-                raise NamespaceTerminatingError from refusal
-            reason = Reason.FORBIDDEN if refusal.missing_right else Reason.CHILD_REFUSED
-            return Obstacle(reason, child.kind, child.name, refusal.message)
-        except (Conflict, NotFound):
-            if seen is None:
-                raise
-            self._cache.missing(seen)  # what was seen is not there any more: the next look decides afresh
+        except ApiError as refusal:
+            return self._refused(refusal, child, seen)
         return None
+
+    def _refused(self, refusal: ApiError, child: Desired, seen: Child | None) -> Obstacle | None:
+        """What a refusal means: an obstacle for users, or news about what is there."""
+        match refusal:
+            case Forbidden() if refusal.namespace_terminating:
+                raise NamespaceTerminatingError from refusal
+            case Forbidden():
+                reason = Reason.FORBIDDEN if refusal.missing_right else Reason.CHILD_REFUSED
+                return Obstacle(reason, child.kind, child.name, refusal.message)
+            case Invalid() if not refusal.another_object:
+                return Obstacle(Reason.CHILD_REFUSED, child.kind, child.name, refusal.message)
+            case NotFound() if seen is None:
+                raise NamespaceTerminatingError from refusal
+            case (Invalid() | Conflict() | NotFound()) if seen is not None:
+                self._cache.missing(seen)  # the one that was seen is gone: the next look decides afresh
+                return None
+        raise refusal
 
     async def _create(self, child: Desired, resource: Resource, memory: Memory) -> Obstacle | None:
         """Create it, or look once at who has the name."""

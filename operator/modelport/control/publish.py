@@ -9,7 +9,7 @@ from typing import Any
 from modelport.control.cache import Cache
 from modelport.control.memory import Memory
 from modelport.kube.client import Cluster
-from modelport.kube.errors import Conflict, NotFound
+from modelport.kube.errors import Conflict, Invalid, NotFound
 from modelport.kube.events import Recorder
 from modelport.state.observed import Resource
 from modelport.state.project import project_resource
@@ -35,7 +35,10 @@ class Publisher:
             return max(0.1, COUNTS_EVERY - since)
         try:
             answer = await self._cluster.apply_status(resource.namespace, resource.name, resource.uid, status)
-        except (NotFound, Conflict):  # gone, or another one of that name: the watch will say which
+        except (NotFound, Conflict, Invalid) as refusal:
+            if isinstance(refusal, Invalid) and not refusal.another_object:
+                raise
+            # gone, or another one has the name: the watch will say which
             self._cache.drop_resource((resource.namespace, resource.name), resource.resource_version)
             return None
         self._cache.own_status(project_resource(dict(answer)))

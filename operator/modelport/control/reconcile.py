@@ -17,9 +17,9 @@ from modelport.control.memory import Memories, Memory
 from modelport.control.presence import Presence
 from modelport.control.publish import Publisher
 from modelport.control.questions import Questions
-from modelport.render.desired import Desired
+from modelport.render.desired import Desired, Identity, Invalid
 from modelport.render.platform import Platform
-from modelport.render.render import Identity, Invalid, render
+from modelport.render.render import render
 from modelport.state.observed import Key, Observed, Resource
 from modelport.state.plan import plan
 from modelport.state.status import summarise

@@ -6,7 +6,7 @@ It must never decide: no ownership, no comparison, no retry beyond the transport
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -48,10 +48,10 @@ class Cluster(Protocol):
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Json:
         """One object."""
 
-    def pages(self, kind: Kind, namespace: str | None, selector: str) -> AsyncIterator[Page]:
+    def pages(self, kind: Kind, namespace: str | None, selector: str) -> AsyncGenerator[Page, None]:
         """All objects that the label selector takes, part by part."""
 
-    def events(self, kind: Kind, namespace: str | None, selector: str, since: str) -> AsyncIterator[Json]:
+    def events(self, kind: Kind, namespace: str | None, selector: str, since: str) -> AsyncGenerator[Json, None]:
         """Watch events after a resource version, bookmarks included, until the stream ends."""
 
     async def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
@@ -118,7 +118,7 @@ class ApiCluster:
         )
         return answer
 
-    async def pages(self, kind: Kind, namespace: str | None, selector: str) -> AsyncIterator[Page]:
+    async def pages(self, kind: Kind, namespace: str | None, selector: str) -> AsyncGenerator[Page, None]:
         query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
         while True:
             answer = await self._transport.request(
@@ -130,7 +130,7 @@ class ApiCluster:
                 return
             query["continue"] = metadata["continue"]
 
-    async def events(self, kind: Kind, namespace: str | None, selector: str, since: str) -> AsyncIterator[Json]:
+    async def events(self, kind: Kind, namespace: str | None, selector: str, since: str) -> AsyncGenerator[Json, None]:
         query = {
             "watch": "true",
             "resourceVersion": since,

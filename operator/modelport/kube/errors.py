@@ -59,6 +59,11 @@ class Gone(ApiError):
 class Invalid(ApiError):
     """400, 413, 415 and 422: the object will never be accepted as it is."""
 
+    @property
+    def another_object(self) -> bool:
+        """The name belongs to an object with another uid than the one that was meant."""
+        return any(cause.get("field") == "metadata.uid" for cause in self.causes)
+
 
 class Unavailable(ApiError):
     """429, 5xx, no answer or no connection, after the retries: try again later."""

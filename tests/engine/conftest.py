@@ -1,0 +1,49 @@
+"""One engine per test: a namespace, an operator that serves only it, a door that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.cluster.controlplane import ControlPlane
+from tests.cluster import ClusterApi
+from tests.engine.harness import USER, Door, Engine, Operator, door
+
+
+@pytest.fixture(scope="session")
+def operator_kubeconfig(control_plane: ControlPlane) -> Path:
+    """The operator's own user, so that the audit log tells its requests from others'."""
+    return control_plane.kubeconfig_for(USER, ["system:masters"])
+
+
+@pytest.fixture
+def answering() -> Iterator[Door]:
+    with door() as server:
+        yield server
+
+
+@pytest.fixture
+def stopped(
+    control_plane: ControlPlane,
+    cluster_api: ClusterApi,
+    namespace: str,
+    operator_kubeconfig: Path,
+    answering: Door,
+    tmp_path: Path,
+) -> Iterator[Engine]:
+    """An engine whose operator does not run yet."""
+    settings = tmp_path / "operator.yaml"
+    settings.write_text(f"lease: {{namespace: {namespace}}}\ndoor: {{mode: '{answering.url}'}}\n")
+    arguments = ["--settings", str(settings), "--namespace", namespace]
+    operator = Operator(operator_kubeconfig, tmp_path / "operator.log", arguments)
+    yield Engine(control_plane, cluster_api, namespace, operator, answering)
+    operator.stop()
+
+
+@pytest.fixture
+def engine(stopped: Engine) -> Engine:
+    """An engine whose operator leads."""
+    stopped.operator.start()
+    return stopped

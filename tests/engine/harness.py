@@ -1,0 +1,304 @@
+"""An operator in a process of its own against the real API server, a kubelet that is played, and a door that answers.
+
+The Deployment, ReplicaSet and garbage collecting controllers are the real ones: only what a node would do is played here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from e2e.cluster.audit import AuditEvent
+from e2e.cluster.controlplane import ControlPlane
+from tests.cluster import MERGE, STRATEGIC, ClusterApi
+
+USER = "modelport-operator"
+RESOURCES = "/apis/modelport.io/v1alpha1/namespaces/{}/modeldeployments"
+PATIENCE = 30.0
+
+
+def until(what: str, true: Callable[[], Any], within: float = PATIENCE) -> Any:
+    """Wait for a condition, look often, and give its value back."""
+    end = time.monotonic() + within
+    while not (value := true()):
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {within:g} s: {what}")
+        time.sleep(0.02)
+    return value
+
+
+def steady(what: str, value: Callable[[], Any], for_seconds: float = 1.5) -> Any:
+    """The value, once it has stayed the same for a while."""
+    last, since = value(), time.monotonic()
+    end = since + PATIENCE
+    while time.monotonic() - since < for_seconds:
+        time.sleep(0.05)
+        now = value()
+        if now != last:
+            last, since = now, time.monotonic()
+        if time.monotonic() > end:
+            raise AssertionError(f"never steady: {what}")
+    return last
+
+
+class _Answers(BaseHTTPRequestHandler):
+    """A vLLM-like server for every resource: /NAMESPACE/NAME/v1/..., serving the model NAME."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._answer({"object": "list", "data": [{"id": self.path.split("/")[2], "object": "model"}]})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        choice = {"index": 0, "text": "x", "finish_reason": "length"}
+        self._answer({"id": "1", "object": "text_completion", "created": 1, "model": "m", "choices": [choice]})
+
+    def _answer(self, body: Any) -> None:
+        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        data = json.dumps(body).encode()
+        self.send_response(self.server.status)  # type: ignore[attr-defined]
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Quiet."""
+
+
+class Door(ThreadingHTTPServer):
+    """The loopback responder."""
+
+    daemon_threads = True
+    status = 200
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answers)
+        self.asked: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/{{namespace}}/{{name}}"
+
+
+@contextmanager
+def door() -> Iterator[Door]:
+    with Door() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@dataclass
+class Operator:
+    """`modelport run` as a process; killed and started as often as a test likes."""
+
+    kubeconfig: Path
+    log: Path
+    arguments: list[str]
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Operator:
+        """Start it and wait until it leads and its cache is full."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        command = [sys.executable, "-m", "modelport", "run", "--port", str(self.port), *self.arguments]
+        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "POD_NAME": "operator-under-test"}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, env=environment, stderr=log, stdin=subprocess.DEVNULL)
+        until("the operator leads", lambda: self._alive() and self.metric("modelport_leader") == 1)
+        until("the operator is ready", lambda: self._get("/readyz") is not None)
+        return self
+
+    def kill(self) -> None:
+        """SIGKILL, as an OOM killer or a dying node does it."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status."""
+        return self._end(signal.SIGTERM)
+
+    def metric(self, name: str) -> float:
+        """Sum of a metric's samples."""
+        text = self._get("/metrics") or ""
+        lines = [line for line in text.splitlines() if line.startswith((f"{name} ", f"{name}{{"))]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+    def resident_mib(self) -> float:
+        """Resident memory of the controller process, without its asking process."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+    def _alive(self) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise AssertionError(f"the operator ended: {self.log.read_text()[-3000:]}")
+        return True
+
+    def _end(self, number: signal.Signals) -> int:
+        if self.process is None:
+            return 0
+        self.process.send_signal(number)
+        code = self.process.wait(20)
+        self.process = None
+        return code
+
+    def _get(self, path: str) -> str | None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return str(answer.read().decode())
+        except (urllib.error.URLError, OSError):
+            return None
+
+
+@dataclass
+class Engine:
+    """What one test of the engine has: a namespace, an operator that serves it, and hands to play with."""
+
+    plane: ControlPlane
+    api: ClusterApi
+    namespace: str
+    operator: Operator
+    door: Door
+    seen_until: int = field(default=0)
+
+    def apply(self, name: str, **spec: Any) -> dict[str, Any]:
+        """Apply a ModelDeployment; vLLM unless the spec says otherwise."""
+        body = {
+            "apiVersion": "modelport.io/v1alpha1",
+            "kind": "ModelDeployment",
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": {"runtime": "vllm", "model": {"uri": "hf://org/repo", "names": [name]}, **spec},
+        }
+        return dict(self.api.apply(f"{self.at}/{name}", body, query="force=true"))
+
+    @property
+    def at(self) -> str:
+        return RESOURCES.format(self.namespace)
+
+    def path(self, kind: str, name: str = "") -> str:
+        """Path of a collection in the namespace, or of one object."""
+        group = "/apis/apps/v1" if kind in ("deployments", "replicasets") else "/api/v1"
+        return f"{group}/namespaces/{self.namespace}/{kind}" + (f"/{name}" if name else "")
+
+    def find(self, path: str) -> dict[str, Any] | None:
+        status, document = self.api.request("GET", path)
+        return document if status == 200 else None
+
+    def items(self, kind: str, name: str = "") -> list[dict[str, Any]]:
+        """Objects that carry the resource's label, or our label at all."""
+        selector = f"modelport.io/name={name}" if name else "modelport.io/name"
+        found: list[dict[str, Any]] = self.api.get(f"{self.path(kind)}?labelSelector={selector}")["items"]
+        return found
+
+    def merge(self, path: str, patch: dict[str, Any], query: str = "") -> dict[str, Any]:
+        status, document = self.api.request("PATCH", f"{path}?fieldManager=somebody{query}", patch, MERGE)
+        assert status < 300, document
+        return dict(document)
+
+    def status(self, name: str) -> dict[str, Any]:
+        document = self.find(f"{self.at}/{name}")
+        return (document or {}).get("status", {})
+
+    def ready(self, name: str) -> bool:
+        """Whether Ready is True and about the spec as it is."""
+        document = self.find(f"{self.at}/{name}") or {}
+        generation = document.get("metadata", {}).get("generation")
+        status = document.get("status", {})
+        return any(
+            c["type"] == "Ready"
+            and c["status"] == "True"
+            and c["observedGeneration"] == generation == status["observedGeneration"]
+            for c in status.get("conditions", [])
+        )
+
+    def until_ready(self, *names: str, within: float = PATIENCE) -> None:
+        """Play the node until all of these are Ready."""
+
+        def step() -> bool:
+            self.run_pods()
+            return all(self.ready(name) for name in names)
+
+        try:
+            until(f"{names} Ready", step, within)
+        except AssertionError as late:
+            status = json.dumps({name: self.status(name) for name in names}, indent=1)
+            raise AssertionError(f"{late}\n{status[:4000]}\n{self.operator.log.read_text()[-4000:]}") from None
+
+    def run_pods(self) -> None:
+        """What a kubelet tells of pods that run and are ready."""
+        for pod in self.items("pods"):
+            conditions = pod.get("status", {}).get("conditions", [])
+            ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+            if not ready and "deletionTimestamp" not in pod["metadata"]:
+                path = self.path("pods", pod["metadata"]["name"]) + "/status"
+                self.api.request("PATCH", path, {"status": running(pod)}, STRATEGIC)
+
+    def requests(self) -> list[AuditEvent]:
+        """What the operator asked for in this namespace since `forget`, Leases, Events, LISTs and watches apart."""
+        ours = [e for e in self._audit()[self.seen_until :] if e.resource not in ("leases", "events")]
+        return [e for e in ours if e.verb not in ("list", "watch") and e.resource]
+
+    def writes(self) -> list[str]:
+        """verb resource/subresource name, in order."""
+        return [
+            f"{e.verb} {e.resource}{'/' + e.subresource if e.subresource else ''} {e.name}"
+            for e in self.requests()
+            if e.verb not in ("get",)
+        ]
+
+    def reads(self) -> list[str]:
+        return [f"{e.verb} {e.resource} {e.name}" for e in self.requests() if e.verb == "get"]
+
+    def events(self) -> list[AuditEvent]:
+        """Kubernetes Events that the operator made since `forget`."""
+        return [e for e in self._audit()[self.seen_until :] if e.resource == "events" and e.verb == "create"]
+
+    def forget(self) -> None:
+        """Count from here."""
+        self.seen_until = len(self._audit())
+
+    def _audit(self) -> list[AuditEvent]:
+        return [e for e in self.plane.audit_events() if e.user == USER and e.namespace == self.namespace]
+
+
+def running(pod: dict[str, Any]) -> dict[str, Any]:
+    """The status of a pod whose containers all run."""
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    types = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
+
+    def started(container: dict[str, Any], done: bool) -> dict[str, Any]:
+        state = {"terminated": {"exitCode": 0, "reason": "Completed"}} if done else {"running": {"startedAt": moment}}
+        fixed = {"ready": True, "started": not done, "restartCount": 0, "imageID": "x"}
+        return {"name": container["name"], "image": container["image"], "state": state, **fixed}
+
+    spec = pod["spec"]
+    inits = spec.get("initContainers", [])
+    return {
+        "phase": "Running",
+        "podIP": "10.0.0.1",
+        "podIPs": [{"ip": "10.0.0.1"}],
+        "startTime": moment,
+        "conditions": [{"type": t, "status": "True", "lastTransitionTime": moment} for t in types],
+        "containerStatuses": [started(c, False) for c in spec["containers"]],
+        "initContainerStatuses": [started(c, c.get("restartPolicy") != "Always") for c in inits],
+    }
