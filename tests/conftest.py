@@ -16,6 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))  # e2e and tests are packages of the checkout, not installed
 
 from e2e.cluster.controlplane import ControlPlane
+from e2e.cluster.waiting import wait_for
 from tests.cluster import ClusterApi, Kubectl
 
 CRD = Path(__file__).parents[1] / "crds" / "modeldeployments.yaml"
@@ -40,7 +41,13 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
         kubectl = Kubectl(plane.kubeconfig)
         kubectl("apply", "--server-side", "-f", str(CRD))
         kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRD))
+        wait_for("the API server publishes the CRD's schema", lambda: b"maxModelLen" in _published(plane), 60)
         yield plane
+
+
+def _published(plane: ControlPlane) -> bytes:
+    """What kubectl explain reads; the API server makes it some time after the CRD is served."""
+    return plane.api.read("/openapi/v3/apis/modelport.io/v1alpha1") or b""
 
 
 @pytest.fixture(scope="session")
