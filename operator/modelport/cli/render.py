@@ -59,7 +59,7 @@ def render_command(files: tuple[IO[str], ...], platform_file: IO[str] | None, na
 
     Documents of other kinds are left out. Problems go to stderr, one line per field, and the exit code is 1.
     """
-    platform = Platform() if platform_file is None else platform_from(_load(platform_file)[0] or {})
+    platform = Platform() if platform_file is None else _platform(platform_file)
     manifests: list[Mapping[str, Any]] = []
     failed = False
     for document in _model_deployments(files):
@@ -81,6 +81,13 @@ def dump(manifests: Iterable[Mapping[str, Any]], output: str) -> str:
     if output == "json":
         return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)}, indent=2) + "\n"
     return yaml.dump_all(manifests, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140)
+
+
+def _platform(file: IO[str]) -> Platform:
+    (settings, *_) = _load(file)
+    if not isinstance(settings, Mapping | None):
+        raise click.ClickException(f"{file.name}: has to be a map of settings")
+    return platform_from(settings or {})
 
 
 def _render(document: Mapping[str, Any], namespace: str, platform: Platform) -> Desired | Invalid:

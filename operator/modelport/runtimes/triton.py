@@ -22,6 +22,9 @@ EXIT_SECONDS = 25
 DRAIN_SECONDS = 55
 BASE_SECONDS = 180
 
+ENSEMBLE_FILE = "ensemble.txt"
+ENSEMBLE_TEXT = "An ensemble has no files of its own, but Triton loads no model without a version folder.\n"
+
 
 def problems(name: str, spec: ModelDeploymentSpec) -> Iterator[Problem]:
     models, source = _models(spec), _source(spec)
@@ -47,7 +50,7 @@ def facts(name: str, spec: ModelDeploymentSpec) -> ServerFacts:
         drain_seconds=DRAIN_SECONDS,
         shm_gib=1,
         asked=asks(spec, built_in=False),
-        files={_file(model): config.text for model in models if (config := _config(model)) is not None},
+        files=_files(models),
         steps=tuple(_steps(name, models, source)),
         claims=sources.claims(uris),
         fetched_code={model.name: model.code.name for model in models if model.code is not None},
@@ -95,6 +98,18 @@ def _steps(name: str, models: Sequence[TritonModel], source: ModelSource) -> Ite
             yield {"file": config_file(_file(model)), "to": f"{folder}/config.pbtxt"}
         if model.code is not None:
             yield {"folder": f"{FETCH_CODE_DIR}/{model.name}", "to": f"{folder}/1"}
+        if _has_no_files(model):
+            yield {"file": config_file(ENSEMBLE_FILE), "to": f"{folder}/1/{ENSEMBLE_FILE}"}
+
+
+def _files(models: Sequence[TritonModel]) -> dict[str, str]:
+    """What the fetch container lays beside the models."""
+    ensemble = {ENSEMBLE_FILE: ENSEMBLE_TEXT} if any(_has_no_files(model) for model in models) else {}
+    return {_file(model): config.text for model in models if (config := _config(model)) is not None} | ensemble
+
+
+def _has_no_files(model: TritonModel) -> bool:
+    return model.uri is None and model.code is None
 
 
 def _file(model: TritonModel) -> str:
@@ -135,5 +150,5 @@ def _model_problems(model: TritonModel, models: Sequence[TritonModel]) -> Iterat
         if step not in known:
             advice = f"is none of spec.triton.models: {', '.join(sorted(known))}"
             yield Problem(field, f"the ensemble passes requests to {step!r}, which {advice}")
-    if model.uri is None and model.code is None and not config.steps:
+    if _has_no_files(model) and not config.steps:
         yield Problem(path, "has a configuration but no files: give it a uri or code")
