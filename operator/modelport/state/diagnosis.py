@@ -1,0 +1,113 @@
+"""Why pods are not ready: the first entry of the catalogue that matches what is known about them.
+
+Pure. It must never show a raw log line or message: only what an entry captures, redacted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from modelport.api.names import CONTAINER_SERVER, Reason, Runtime
+from modelport.render.desired import Desired
+from modelport.state.catalogue import Source, Symptom, entries
+from modelport.state.observed import ContainerFacts, Observed
+from modelport.state.rollout import Pod, Rollout, rollout
+
+_PREFIX = re.compile(
+    r"^(?:\x1b\[[0-9;]*m)*(?:\([\w.-]+ pid=\d+\)\s?)?(?:\x1b\[[0-9;]*m)*"
+    r"(?:(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) \d[\d-]* [\d:.,]+ (?:\[[^\]]*\] ?)?)?",
+    re.MULTILINE,
+)
+"""What vLLM puts before a line: its process, then level, time and place."""
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_EXPLAINED = re.compile(r"^(?:fetch|app): [A-Za-z]+: ")
+"""A termination message that our own programs wrote: no log can say more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One cause, and what to do about it."""
+
+    reason: Reason
+    message: str
+    terminal: bool
+
+
+def diagnose(observed: Observed, desired: Desired) -> Diagnosis | None:
+    """The cause that keeps pods of the current template from being ready, the youngest pod's first; None where nothing is
+    wrong or nothing is known."""
+    view = rollout(observed, desired)
+    for symptoms in _symptoms(observed, view):
+        for entry in entries():
+            for symptom in symptoms:
+                message = entry.explain(symptom)
+                if message is not None:
+                    return Diagnosis(entry.reason, message, entry.terminal)
+    return None
+
+
+def logs_wanted(observed: Observed) -> tuple[tuple[str, str, str, int], ...]:
+    """(pod name, pod uid, container, number of the run) of logs that would explain more: at most one, of the youngest pod
+    that fails, as pods of the same template fail alike."""
+    for pod in rollout(observed, None).pods:
+        for container in pod.facts.containers:
+            run = _run(container, observed) if not pod.facts.ready else None
+            if run is not None:
+                return ((pod.name, pod.uid, container.name, run),)
+    return ()
+
+
+def _symptoms(observed: Observed, view: Rollout) -> Iterator[list[Symptom]]:
+    """What is known about each of them; last, why there is no pod. Pods of older templates are on their way out."""
+    for pod in view.pods:
+        if pod.current and not pod.facts.ready:
+            yield list(_of_pod(pod, observed))
+    if view.facts is not None and view.facts.replica_failure is not None:
+        yield [Symptom(Source.REPLICAS, view.facts.replica_failure, {})]
+
+
+def _of_pod(pod: Pod, observed: Observed) -> Iterator[Symptom]:
+    if pod.facts.unschedulable is not None:
+        yield Symptom(Source.UNSCHEDULABLE, pod.facts.unschedulable, {})
+    for container in pod.facts.containers:
+        yield from _of_container(pod, container, observed)
+
+
+def _of_container(pod: Pod, container: ContainerFacts, observed: Observed) -> Iterator[Symptom]:
+    facts = {
+        "container": container.name,
+        "image": container.image or "",
+        "limit": f"its memory limit of {container.memory_limit}" if container.memory_limit else "the node could give",
+        "exit_code": str(container.exit_code),
+    }
+    if container.waiting_reason is not None:
+        yield Symptom(Source.WAITING, container.waiting_message or "", facts, container.waiting_reason)
+    run = _run(container, observed)
+    log = observed.logs.get((pod.uid, container.name, run), "") if run is not None else ""
+    if failed(container):
+        yield Symptom(Source.TERMINATED, container.terminated_message or "", facts, container.terminated_reason or "")
+        yield Symptom(Source.LOG, _plain(log), facts)
+    elif log:
+        yield Symptom(Source.RUNNING_LOG, _plain(log), facts)
+
+
+def failed(container: ContainerFacts) -> bool:
+    """Whether its last run ended badly, and the present one, if there is one, has not got further yet."""
+    return (
+        container.exit_code not in (None, 0) and not container.ready and not (container.running and container.started)
+    )
+
+
+def _run(container: ContainerFacts, observed: Observed) -> int | None:
+    """The number of the run whose log is worth reading, counted from 0; the same while the failure is the same."""
+    if failed(container):
+        explained = container.terminated_reason == "OOMKilled" or _EXPLAINED.match(container.terminated_message or "")
+        return None if explained else container.restarts - container.running
+    loads_in_silence = observed.resource.spec.get("runtime") == Runtime.TRITON and container.name == CONTAINER_SERVER
+    return container.restarts if loads_in_silence and container.running and container.started else None
+
+
+def _plain(log: str) -> str:
+    return _PREFIX.sub("", _ANSI.sub("", log))

@@ -1,0 +1,13 @@
+"""When the model may be asked through the Service. Pure; how often it is asked is decided by who asks."""
+
+from __future__ import annotations
+
+from modelport.render.desired import Desired
+from modelport.state.observed import Observed
+from modelport.state.rollout import rolled_out, rollout
+
+
+def question_due(observed: Observed, desired: Desired) -> bool:
+    """Whether an answer would be about this generation, and only about it: all pods are of the current template and have
+    proved their model, so a failure can only be the door's."""
+    return desired.replicas > 0 and rolled_out(desired, observed, rollout(observed, desired))

@@ -1,0 +1,167 @@
+"""The status that users read: conditions, words and counts, and when it is worth a write or an Event.
+
+Pure. A message holds no counter that flaps and no time; `lastTransitionTime` moves only when a condition's status does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from modelport.api.names import (
+    ANNOTATION_RECONCILE,
+    LABEL_NAME,
+    LABEL_ROLE,
+    ROLE_SERVER,
+    ConditionType,
+    Reason,
+)
+from modelport.render.desired import Desired, Invalid
+from modelport.state.observed import Observed
+from modelport.state.past import Past, Status, condition
+from modelport.state.plan import ours
+from modelport.state.rollout import Rollout, rollout
+from modelport.state.verdict import Verdict, judge
+
+COUNTS_EVERY = 30.0
+"""Seconds between writes that only bring other counts."""
+
+_API_VERSIONS = {"ConfigMap": "v1", "Service": "v1", "Deployment": "apps/v1"}
+_COUNTS = frozenset({"ready", "replicas", "readyReplicas", "children"})
+_NUMBERS = re.compile(r"0x[0-9a-f]+|\d+(?:\.\d+)?")
+_CALM = frozenset(
+    {
+        Reason.READY,
+        Reason.SCALED_TO_ZERO,
+        Reason.SUSPENDED,
+        Reason.PAUSED,
+        Reason.CREATING,
+        Reason.PENDING,
+        Reason.FETCHING,
+        Reason.LOADING,
+        Reason.ASKING,
+        Reason.ROLLING_OUT,
+        Reason.SCALING,
+        Reason.WAITING_FOR_CLEANUP,
+        Reason.TERMINATING,
+    }
+)
+"""Reasons that nobody has to be warned of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What is worth an Event: `type` is Normal or Warning."""
+
+    type: str
+    reason: str
+    message: str
+
+
+def summarise(observed: Observed, desired: Desired | Invalid | None, now: datetime) -> dict[str, Any]:
+    """The whole new status."""
+    resource = observed.resource
+    rendered = desired if isinstance(desired, Desired) else None
+    view = rollout(observed, rendered)
+    past = Past.of(resource.status, resource.generation)
+    verdict = _steady(judge(observed, desired, view, past), past)
+    stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    status = {
+        "observedGeneration": resource.generation,
+        "phase": str(Reason.PAUSED if resource.paused else verdict.reason),
+        "message": _for_people(verdict, paused=resource.paused),
+        **_counts(observed, rendered, view),
+        "selector": f"{LABEL_NAME}={resource.name},{LABEL_ROLE}={ROLE_SERVER}",
+        "children": _children(observed),
+        "conditions": [
+            _stamped({**stated, "observedGeneration": resource.generation}, resource.status, stamp)
+            for stated in _conditions(verdict, view)
+        ],
+    }
+    return {key: value for key, value in status.items() if value is not None}
+
+
+def worth_writing(written: Status, new: Status, seconds_since_counts_written: float) -> bool:
+    """Words at once, mere counts at most once in half a minute."""
+    if _words(written) != _words(new):
+        return True
+    return written != new and seconds_since_counts_written >= COUNTS_EVERY
+
+
+def event_for(old: Status, new: Status) -> Event | None:
+    """One when the resource becomes ready, one for each new cause why it is not."""
+    before, after = condition(old, ConditionType.READY), condition(new, ConditionType.READY)
+    reason, message = after.get("reason", ""), after.get("message", "")
+    if after.get("status") == "True":
+        return Event("Normal", reason, message) if before.get("status") != "True" else None
+    same = (before.get("reason"), before.get("message")) == (reason, message)
+    return Event("Warning", reason, message) if reason and not same and reason not in _CALM else None
+
+
+def _steady(verdict: Verdict, past: Past) -> Verdict:
+    """With the last words where only numbers in them differ: a log's addresses and sizes are no news."""
+    same = past.known and past.same_generation and past.reason is verdict.reason
+    if same and _NUMBERS.sub("#", past.message) == _NUMBERS.sub("#", verdict.message):
+        return replace(verdict, message=past.message)
+    return verdict
+
+
+def _conditions(verdict: Verdict, view: Rollout) -> Iterator[dict[str, Any]]:
+    said = {"reason": str(verdict.reason), "message": verdict.message}
+    if verdict.ready is not None:
+        yield {"type": str(ConditionType.READY), "status": verdict.ready, **said}
+    if view.available and not verdict.wrong:
+        words = {"reason": str(Reason.READY), "message": "a pod's model answers"}
+        yield {"type": str(ConditionType.AVAILABLE), "status": "True", **words}
+    else:
+        yield {"type": str(ConditionType.AVAILABLE), "status": "False", **said}
+    if verdict.reconciling:
+        yield {"type": str(ConditionType.RECONCILING), "status": "True", **said}
+    if verdict.stalled:
+        yield {"type": str(ConditionType.STALLED), "status": "True", **said}
+
+
+def _stamped(stated: dict[str, Any], old: Status, now: str) -> dict[str, Any]:
+    before = condition(old, ConditionType(stated["type"]))
+    since = before.get("lastTransitionTime") if before.get("status") == stated["status"] else None
+    return {**stated, "lastTransitionTime": since or now}
+
+
+def _for_people(verdict: Verdict, *, paused: bool) -> str:
+    if not paused or verdict.reason is Reason.PAUSED:
+        return verdict.message
+    return f"paused by the annotation {ANNOTATION_RECONCILE}, nothing is written to its children; {verdict.message}"
+
+
+def _counts(observed: Observed, desired: Desired | None, view: Rollout) -> dict[str, Any]:
+    old = observed.resource.status
+    deployed = view.facts.wanted if view.facts is not None else observed.resource.spec.get("replicas", 1)
+    wanted = desired.replicas if desired is not None else deployed
+    return {
+        "ready": f"{view.ready}/{wanted}",
+        "url": desired.url if desired is not None else old.get("url"),
+        "model": desired.model if desired is not None else old.get("model"),
+        "gpus": desired.gpus if desired is not None else old.get("gpus"),
+        "replicas": view.facts.replicas if view.facts is not None else 0,
+        "readyReplicas": view.ready,
+    }
+
+
+def _children(observed: Observed) -> list[dict[str, str]]:
+    made = [child for child in ours(observed).values() if child.kind in _API_VERSIONS and not child.deleting]
+    return [
+        {"apiVersion": _API_VERSIONS[child.kind], "kind": child.kind, "name": child.name, "uid": child.uid}
+        for child in sorted(made, key=lambda child: (child.kind, child.name))[:64]
+    ]
+
+
+def _words(status: Mapping[str, Any]) -> dict[str, Any]:
+    """All but counts and times."""
+    conditions = [
+        {key: value for key, value in item.items() if key != "lastTransitionTime"}
+        for item in status.get("conditions") or ()
+    ]
+    return {**{key: value for key, value in status.items() if key not in _COUNTS}, "conditions": conditions}
