@@ -43,7 +43,7 @@ class Case:
     def write_expected(self, **found: Any) -> None:
         """Replace what is expected by what was found; the rest of the file stays as people wrote it."""
         text = self.path.read_text()
-        written = {"admission": self.admission, **({"status": dict(self.status)} if self.status else {}), **found}
+        written = yaml.safe_load(text)["expect"] | found
         expected = yaml.safe_dump({"expect": written}, sort_keys=False, width=200, allow_unicode=True)
         self.path.write_text(text[: text.index("\nexpect:") + 1] + expected)
 

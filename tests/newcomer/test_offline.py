@@ -6,7 +6,11 @@ import pytest
 from pydantic import ValidationError
 
 from modelport.api.model import Model, Rule
+from modelport.api.names import Reason
 from modelport.api.spec import ModelDeploymentSpec
+from modelport.render.desired import Identity, Invalid
+from modelport.render.platform import Platform
+from modelport.render.render import render
 from tests.api.celtool import forms, models
 from tests.newcomer.case import Case, cases
 
@@ -26,6 +30,22 @@ def test_offline_the_same_is_refused_in_the_same_words(case: Case) -> None:
     for error in refused.value.errors():
         if error["type"] == "rule":
             assert error["msg"] in case.admission
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in TABLE if case.status and case.status["reason"] == Reason.INVALID_SPEC],
+    ids=lambda case: case.name,
+)
+def test_what_rendering_says_of_an_invalid_spec(case: Case, update: bool) -> None:
+    identity = Identity("default", case.resource["metadata"]["name"], "00000000-0000-0000-0000-000000000000")
+    result = render(identity, case.resource["spec"], Platform())
+    assert isinstance(result, Invalid)
+    assert case.status is not None
+    if update:
+        case.write_expected(status={"reason": str(Reason.INVALID_SPEC), "message": result.message})
+        return
+    assert case.status["message"] == result.message
 
 
 def broken(rules: tuple[Rule, ...], case: Case) -> set[Rule]:
