@@ -191,9 +191,24 @@ def test_nothing_that_a_user_writes_raises(runtime: str, fields: dict[str, Any])
     assert isinstance(result, Desired | Invalid)
 
 
-@given(st.dictionaries(st.sampled_from(["metadata", "spec", "$patch"]), JSON, max_size=2))
-def test_no_pod_template_raises(patch: dict[str, Any]) -> None:
-    result = render(Identity("models", "example", UID), {**VLLM, "podTemplate": patch}, Platform())
+NAMED = st.fixed_dictionaries({}, optional={"name": JSON, "ip": JSON, "env": JSON, "$patch": JSON}) | JSON
+PARTS = ["containers", "hostAliases", "$setElementOrder/containers", "$setElementOrder/hostAliases", "$retainKeys", "x"]
+PATCH = st.fixed_dictionaries(
+    {},
+    optional={
+        "spec": st.dictionaries(st.sampled_from(PARTS), st.lists(NAMED, max_size=3) | JSON, max_size=4) | JSON,
+        "metadata": st.dictionaries(
+            st.sampled_from(["finalizers", "labels", "$deleteFromPrimitiveList/finalizers"]), JSON, max_size=3
+        ),
+        "$patch": JSON,
+    },
+)
+
+
+@given(PATCH, PATCH)
+def test_no_pod_template_raises(platforms: dict[str, Any], users: dict[str, Any]) -> None:
+    platform = Platform(defaults={"podTemplate": platforms})
+    result = render(Identity("models", "example", UID), {**VLLM, "podTemplate": users}, platform)
     assert isinstance(result, Desired | Invalid)
 
 

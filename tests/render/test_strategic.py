@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from modelport.render.desired import Identity
 from modelport.render.strategic import PatchError, merge_pod_template
@@ -143,14 +145,56 @@ def deployment(cluster_api: ClusterApi, restricted_namespace: str) -> dict[str, 
 @pytest.mark.apiserver
 @pytest.mark.parametrize("name", PATCHES)
 def test_equals_the_api_servers_own_patch(name: str, deployment: dict[str, Any], cluster_api: ClusterApi) -> None:
-    namespace = deployment["metadata"]["namespace"]
-    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/strategic?dryRun=All"
-    status, theirs = cluster_api.request("PATCH", path, {"spec": {"template": PATCHES[name]}}, STRATEGIC)
-    assert status == 200, theirs
-    merged = merge_pod_template(deployment["spec"]["template"], PATCHES[name])
-    status, ours = cluster_api.request("PUT", path, {**deployment, "spec": {**deployment["spec"], "template": merged}})
-    assert status == 200, ours
-    assert ours["spec"]["template"] == theirs["spec"]["template"]
+    theirs, ours = both(cluster_api, deployment, PATCHES[name])
+    assert theirs[0] == 200, theirs
+    assert ours == theirs
+
+
+def both(api: ClusterApi, deployment: dict[str, Any], patch: dict[str, Any]) -> tuple[tuple[int, Any], tuple[int, Any]]:
+    """Status and template: of the API server's own strategic merge patch, and of a PUT of what we have merged."""
+    path = f"/apis/apps/v1/namespaces/{deployment['metadata']['namespace']}/deployments/strategic?dryRun=All"
+    merged = merge_pod_template(deployment["spec"]["template"], patch)
+    body = {**deployment, "spec": {**deployment["spec"], "template": merged}}
+    answers = [
+        api.request("PATCH", path, {"spec": {"template": patch}}, STRATEGIC),
+        api.request("PUT", path, body),
+    ]
+    theirs, ours = ((status, answer.get("spec", {}).get("template")) for status, answer in answers)
+    return theirs, ours
+
+
+def keyed(key: str, names: list[Any], fields: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[Any]:
+    """Lists merged by a key: items changed, added, removed, the list replaced or put in another order."""
+    item = st.builds(lambda name, more: {key: name, **more}, st.sampled_from(names), fields)
+    removal = st.sampled_from([{key: name, "$patch": "delete"} for name in names])
+    plain = st.lists(item | removal, min_size=1, max_size=5, unique_by=lambda found: found[key])
+    return plain | plain.map(lambda items: [*items, {"$patch": "replace"}]) | st.none()
+
+
+NO_FIELDS: st.SearchStrategy[dict[str, Any]] = st.just({})
+ENV = keyed("name", ["ONE", "TWO", "HOME", "NEW", "MORE"], st.sampled_from([{"value": "x"}, {"value": None}, {}]))
+HOSTS = keyed("ip", ["192.0.2.7", "192.0.2.8", "192.0.2.9"], st.just({"hostnames": ["a"]}))
+RANDOM = st.fixed_dictionaries(
+    {},
+    optional={
+        "hostAliases": HOSTS,
+        "imagePullSecrets": keyed("name", ["registry", "a", "b"], NO_FIELDS),
+        "nodeSelector": st.dictionaries(st.sampled_from(["pool", "zone"]), st.none() | st.just("x")) | st.none(),
+        "initContainers": keyed(
+            "name", ["agent", "fetch", "a", "b"], st.fixed_dictionaries({"image": st.just("i:1"), "env": ENV})
+        ),
+    },
+)
+
+
+@pytest.mark.apiserver
+@settings(max_examples=100, deadline=None)
+@given(spec=RANDOM)
+def test_random_patches_equal_the_api_servers(
+    spec: dict[str, Any], deployment: dict[str, Any], cluster_api: ClusterApi
+) -> None:
+    theirs, ours = both(cluster_api, deployment, {"spec": spec})
+    assert ours == theirs
 
 
 def test_there_are_enough_patches() -> None:
@@ -168,6 +212,7 @@ def test_there_are_enough_patches() -> None:
         ({"spec": {"$patch": "remove"}}, ".spec.$patch", "'remove' is neither replace nor delete"),
         ({"spec": {"volumes": [{"name": "tmp", "$patch": "merge"}]}}, ".spec.volumes[0].$patch", "'merge' is neither"),
         ({"spec": {"$retainKeys": "containers"}}, ".spec.$retainKeys", "where a list is needed"),
+        ({"spec": {"$retainKeys": ["volumes"], "tolerations": []}}, ".spec.$retainKeys", "has to name `tolerations`"),
     ],
 )
 def test_a_patch_that_cannot_be_applied(patch: dict[str, Any], path: str, words: str) -> None:

@@ -44,7 +44,7 @@ def _types() -> Mapping[str, Fields]:
 def _merge_map(original: Mapping[str, Any], patch: Mapping[str, Any], kind: str | None, path: str) -> dict[str, Any]:
     directive = patch.get(DIRECTIVE)
     if directive == "replace":
-        return {key: _plain(value) for key, value in patch.items() if key != DIRECTIVE}
+        return dict(_bare(patch))
     if directive == "delete":
         return {}
     if DIRECTIVE in patch:
@@ -79,8 +79,9 @@ def _merge_value(original: Any, patch: Any, field: Mapping[str, Any], path: str)
         if "key" in field:
             return _merge_list(original, items, field, path)
         if field.get("merge"):
-            return _arranged(list(dict.fromkeys([*original, *items])), items, original)
-        return _plain(items)
+            added = [item for index, item in enumerate(items) if item not in original and item not in items[:index]]
+            return _arranged([*original, *added], items, original)
+        return _bare(items)
     return _plain(patch)
 
 
@@ -96,17 +97,17 @@ def _merge_list(original: Sequence[Any], patch: Sequence[Any], field: Mapping[st
             raise PatchError(f"{path}[{index}]", f"needs `{key}`, by which the items of this list are merged")
     plain = [item for item in patch if DIRECTIVE not in item]
     if any(item.get(DIRECTIVE) == "replace" for item in patch):
-        return [_plain(item) for item in plain]
+        return [_bare(item) for item in plain]
     gone = [item[key] for item in patch if item.get(DIRECTIVE) == "delete"]
-    kept = [item for item in original if item[key] not in gone]
+    kept = [item for item in original if _identity(item, key) not in gone]
     merged = list(kept)
     for item in plain:
         here = f"{path}[{item[key]}]"
-        found = [index for index, other in enumerate(merged) if other[key] == item[key]]
+        found = [index for index, other in enumerate(merged) if _identity(other, key) == item[key]]
         if found:
             merged[found[0]] = _merge_map(merged[found[0]], item, field.get("type"), here)
         else:
-            merged.append(_merge_map({}, item, field.get("type"), here))
+            merged.append(_bare(item))
     return _arranged(merged, plain, kept, key)
 
 
@@ -116,18 +117,21 @@ def _arranged(
     """The order that the API server gives a merged list: the patch's order among its items, the original's among the
     others, and of two such items the one from the patch first unless both were in the original in the other order."""
 
-    def identity(item: Any) -> Any:
-        return item[key] if key is not None else item
-
-    wanted, known = [identity(item) for item in patch], [identity(item) for item in original]
-    patched = sorted((i for i in merged if identity(i) in wanted), key=lambda item: wanted.index(identity(item)))
-    others = [item for item in merged if identity(item) not in wanted]
+    wanted, known = [_identity(item, key) for item in patch], [_identity(item, key) for item in original]
+    others = [item for item in merged if _identity(item, key) not in wanted]
+    patched = [item for item in merged if _identity(item, key) in wanted]
+    patched.sort(key=lambda item: wanted.index(_identity(item, key)))
     result: list[Any] = []
     while patched and others:
-        left, right = identity(others[0]), identity(patched[0])
+        left, right = _identity(others[0], key), _identity(patched[0], key)
         first = right in known and known.index(left) < known.index(right)
         result.append(others.pop(0) if first else patched.pop(0))
     return result + others + patched
+
+
+def _identity(item: Any, key: str | None) -> Any:
+    """What tells an item of a merged list from the others: the value of the key, or a scalar itself."""
+    return item.get(key) if key is not None and isinstance(item, Mapping) else item
 
 
 def _ordered(result: dict[str, Any], patch: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
@@ -143,6 +147,9 @@ def _retained(original: Mapping[str, Any], patch: Mapping[str, Any], path: str) 
     if RETAIN_KEYS not in patch:
         return dict(original)
     keys = _list(patch[RETAIN_KEYS], f"{path}.{RETAIN_KEYS}")
+    for key, value in patch.items():
+        if value is not None and not key.startswith("$") and key not in keys:
+            raise PatchError(f"{path}.{RETAIN_KEYS}", f"has to name `{key}` as well, which this patch sets")
     return {key: value for key, value in original.items() if key in keys}
 
 
@@ -152,8 +159,17 @@ def _set(target: dict[str, Any], name: str, value: Any) -> None:
         target[name] = _plain(value)
 
 
+def _bare(value: Any) -> Any:
+    """What the API server takes as it stands: directives in it do nothing, for nothing is there that they could change."""
+    if isinstance(value, Mapping):
+        return {k: _bare(v) for k, v in value.items() if v is not None and not k.startswith("$")}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_bare(item) for item in value]
+    return value
+
+
 def _plain(value: Any) -> Any:
-    """The value without directives and nulls, as a copy."""
+    """A value for a field that was not there: without nulls, and without the maps that only say what to remove."""
     if isinstance(value, Mapping):
         kept = {k: v for k, v in value.items() if v is not None and not k.startswith("$")}
         return {k: _plain(v) for k, v in kept.items() if not (isinstance(v, Mapping) and DIRECTIVE in v)}
