@@ -31,6 +31,7 @@ KEYLESS = Observation(Listing(Contact.ANSWERED, 401))
 EMPTY = Observation(Listing(Contact.ANSWERED, 500, message="/v1/models answered 500"))
 DEAF = Observation(Listing(Contact.SILENT, message="no answer"), deaf=True)
 DEAF_WAITING = Observation(HERE, Answer(Contact.PENDING, 10.0), deaf=True)
+FIRST_LOOK = Observation(HERE, Answer(Contact.PENDING, 5.0), Work(0, 5))
 IDLE_WAITING = Observation(HERE, Answer(Contact.PENDING, 10.0), Work(0, 5))
 UNKNOWN_WAITING = Observation(HERE, Answer(Contact.PENDING, 10.0))
 IDLE_LATE = Observation(HERE, Answer(Contact.SILENT, 30.0, fault="no answer within 30 s"), Work(0, 5))
@@ -65,19 +66,26 @@ STORIES = [
     Story("stopped process", (RIGHT, DEAF), "+Answered -NotAnswering"),
     Story("deaf in the middle of a question", (RIGHT, DEAF_WAITING), "+Answered -NotAnswering"),
     Story(
-        "quick model stuck with nothing else to do", (RIGHT, IDLE_WAITING, RIGHT), "+Answered -NotAnswering +Answered"
+        "quick model stuck with nothing else to do",
+        (RIGHT, FIRST_LOOK, IDLE_WAITING, RIGHT),
+        "+Answered +Answered -NotAnswering +Answered",
     ),
-    Story("slow model is given its time", (SLOW, IDLE_WAITING, SLOW), "+Answered +Answered +Answered"),
-    Story("slow model is not given more", (SLOW, IDLE_WAITING, IDLE_LATE), "+Answered +Answered -NotAnswering"),
+    Story(
+        "slow model is given its time",
+        (SLOW, FIRST_LOOK, IDLE_WAITING, SLOW),
+        "+Answered +Answered +Answered +Answered",
+    ),
+    Story(
+        "slow model is not given more",
+        (SLOW, FIRST_LOOK, IDLE_WAITING, IDLE_LATE),
+        "+Answered +Answered +Answered -NotAnswering",
+    ),
     Story(
         "no metrics: waits for the timeout", (RIGHT, UNKNOWN_WAITING, UNKNOWN_LATE), "+Answered +Answered -NotAnswering"
     ),
     Story("busy", (RIGHT, waiting(4, 10), waiting(4, 20), late(4, 30), RIGHT), "+Answered +Busy +Busy +Busy +Answered"),
-    Story(
-        "busy with work that comes and goes",
-        (RIGHT, waiting(0, 10), waiting(0, 11)),
-        "+Answered -NotAnswering -NotAnswering",
-    ),
+    Story("one look shows nothing", (RIGHT, IDLE_WAITING), "+Answered +Answered"),
+    Story("counts that lag behind", (RIGHT, FIRST_LOOK, waiting(0, 6), RIGHT), "+Answered +Answered +Busy +Answered"),
     Story("work finished since the last look", (RIGHT, waiting(2, 10), waiting(0, 11)), "+Answered +Busy +Busy"),
     Story(
         "hung with work in progress",

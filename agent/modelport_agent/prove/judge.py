@@ -32,7 +32,8 @@ def judge(previous: Verdict, seen: Observation, terms: Terms) -> Verdict:
         return incomplete(known, missing)
     if not terms.asks:
         return unasked(known, terms)
-    return by_answer(known, seen, terms, working=working)
+    idle = seen.deaf or (seen.work is not None and previous.progress is not None and not working)
+    return by_answer(known, seen, terms, working=working, idle=idle)
 
 
 def at_work(previous: Verdict, seen: Observation) -> bool:
@@ -51,12 +52,13 @@ def remember(previous: Verdict, seen: Observation) -> Verdict:
     return replace(previous, progress=seen.work.progress, stalled=stalled)
 
 
-def by_answer(known: Verdict, seen: Observation, terms: Terms, *, working: bool) -> Verdict:
+def by_answer(known: Verdict, seen: Observation, terms: Terms, *, working: bool, idle: bool) -> Verdict:
+    """`idle` is more than not `working`: two looks at the server's own counts have shown it, or it is deaf."""
     answer = seen.answer
     if answer is None:
         return known
     if answer.contact == Contact.PENDING:
-        return pending(known, answer, seen, terms, working=working)
+        return pending(known, answer, terms, working=working, idle=idle)
     if answer.contact != Contact.ANSWERED:
         return unanswered(known, answer.contact, answer.fault, working=working)
     if not answer.fault:
@@ -70,11 +72,10 @@ def by_answer(known: Verdict, seen: Observation, terms: Terms, *, working: bool)
     return not_ready(known, Reason.WRONG_ANSWER, answer.fault)
 
 
-def pending(known: Verdict, answer: Answer, seen: Observation, terms: Terms, *, working: bool) -> Verdict:
-    """An interval has passed without the answer. A model that used to be quick and has nothing else to do is stuck."""
+def pending(known: Verdict, answer: Answer, terms: Terms, *, working: bool, idle: bool) -> Verdict:
+    """The answer is not there yet. A model that used to be quick and has nothing else to do is stuck."""
     if working:
         return late(known, f"the question waits for {answer.seconds:.0f} s")
-    idle = seen.deaf or seen.work is not None
     if known.ready and idle and answer.seconds >= terms.interval > 2 * known.usual:
         text = f"no answer for {answer.seconds:.0f} s with nothing else to do; the last one took {known.usual:.2f} s"
         return not_ready(known, Reason.NOT_ANSWERING, text)

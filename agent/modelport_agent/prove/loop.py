@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -78,14 +79,18 @@ class Prover:
         return await self.put(self.question, listing)
 
     async def put(self, request: Request, listing: Listing) -> None:
-        """Put the question; while the answer is awaited, look once an interval whether the server has other work."""
+        """Put the question; while the answer is awaited, look whether the server has other work.
+
+        The first look, after half an interval, is what later ones are compared with.
+        """
         began, timeout = time.monotonic(), self.config.timeout
         task = asyncio.create_task(client.ask(self.config.server, request, timeout + METRICS_SECONDS, self.key()))
         self.in_flight = task
+        half = self.config.interval / 2
         try:
-            while True:
+            for pause in chain((half, half), repeat(self.config.interval)):
                 left = timeout - (time.monotonic() - began)
-                done, _ = await asyncio.wait({task}, timeout=min(self.config.interval, max(left, 0.0)))
+                done, _ = await asyncio.wait({task}, timeout=min(pause, max(left, 0.0)))
                 seconds = time.monotonic() - began
                 if done:
                     break
