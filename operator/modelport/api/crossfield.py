@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from .model import Rule, RuleReason, Told
 from .names import Runtime
 
@@ -15,13 +17,13 @@ REQUIRED: RuleReason = "FieldValueRequired"
 INVALID: RuleReason = "FieldValueInvalid"
 
 
-def at_most_one(first: str, second: str, paths: tuple[str, str], message: str) -> Rule:
-    """Not both of two fields; `first` and `second` are the Python names, `paths` the JSON ones."""
+def at_most_one(first: str, second: str, message: str) -> Rule:
+    """Not both of two fields, given by their Python names; the second is the one that is pointed at."""
     return Rule(
-        f"!(has(self.{paths[0]}) && has(self.{paths[1]}))",
+        f"!(has(self.{to_camel(first)}) && has(self.{to_camel(second)}))",
         message,
-        lambda value: getattr(value, first) is None or getattr(value, second) is None,
-        path=f".{paths[1]}",
+        lambda it: getattr(it, first) is None or getattr(it, second) is None,
+        path=f".{to_camel(second)}",
     )
 
 
@@ -65,7 +67,7 @@ ENV_VAR = (
 )
 
 REQUEST = (
-    at_most_one("body", "body_base64", ("body", "bodyBase64"), "write either body (text) or bodyBase64 (binary)"),
+    at_most_one("body", "body_base64", "write either body (text) or bodyBase64 (binary)"),
     Rule(
         "!(has(self.method) && self.method == 'GET' && (has(self.body) || has(self.bodyBase64)))",
         "a GET request has no body: leave the body out, or write method: POST",
@@ -76,9 +78,7 @@ REQUEST = (
 )
 
 
-CHECK = (
-    at_most_one("task", "request", ("task", "request"), "request is asked instead of the task's question: remove one"),
-)
+CHECK = (at_most_one("task", "request", "request is asked instead of the task's question: remove one"),)
 
 VLLM = (
     Rule(
@@ -91,9 +91,7 @@ VLLM = (
 )
 
 TRITON_MODEL = (
-    at_most_one(
-        "config", "config_pbtxt", ("config", "configPbtxt"), "write either config (YAML) or configPbtxt (Triton's text)"
-    ),
+    at_most_one("config", "config_pbtxt", "write either config (YAML) or configPbtxt (Triton's text)"),
     Rule(
         "has(self.uri) || has(self.config) || has(self.configPbtxt) || has(self.code)",
         "the model has no content: write at least one of uri, config, configPbtxt and code",

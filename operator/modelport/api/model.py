@@ -104,12 +104,12 @@ def text(pattern: str, message: str, max_length: int = 253) -> Form:
     return Form(rule, {"type": "string", "maxLength": max_length})
 
 
-def int_or_text(pattern: str, message: str, minimum: int) -> Form:
-    """A number of at least `minimum`, or a text that matches the pattern as a whole."""
+def int_or_text(pattern: str, message: str) -> Form:
+    """A number or a text, which written as a text matches the pattern as a whole."""
     rule = Rule(
-        f"type(self) == int ? self >= {minimum} : self.matches(r'{pattern}')",
+        f"string(self).matches(r'{pattern}')",
         message,
-        lambda it: it >= minimum if isinstance(it, int) else _matches(pattern, it),
+        lambda it: _matches(pattern, str(it)),
         reason="FieldValueInvalid",
     )
     return Form(rule, {"x-kubernetes-int-or-string": True, "maxLength": 64})

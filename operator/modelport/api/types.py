@@ -11,11 +11,9 @@ from .model import Form, Model, Rule, int_or_text, text
 
 _SCALED = r"[1-9][0-9]*(\.[0-9]+[kmgt]|[kKmMgGtT])?"
 _SCALED_WORDS = "a number, or one with a suffix: k, m, g (thousands; 1.5k), K, M, G (1024s; whole numbers only)"
-ScaledInt = Annotated[int | str, int_or_text(f"^{_SCALED}$", f"write {_SCALED_WORDS}", minimum=1)]
+ScaledInt = Annotated[int | str, int_or_text(f"^{_SCALED}$", f"write {_SCALED_WORDS}")]
 """Tokens or bytes in vLLM's own form, such as 8192, 8k or 64M."""
-ScaledIntOrAuto = Annotated[
-    int | str, int_or_text(f"^({_SCALED}|auto|-1)$", f"write auto, -1, {_SCALED_WORDS}", minimum=-1)
-]
+ScaledIntOrAuto = Annotated[int | str, int_or_text(f"^({_SCALED}|auto|-1)$", f"write auto, -1, {_SCALED_WORDS}")]
 """As above; -1 and auto let vLLM choose."""
 
 Quantity = Annotated[
@@ -23,7 +21,6 @@ Quantity = Annotated[
     int_or_text(
         r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i|[eE][0-9]+)?$",
         "write a Kubernetes quantity without spaces, such as 16Gi, 500m or 2",
-        minimum=0,
     ),
 ]
 """A Kubernetes quantity such as `2`, `500m` or `16Gi`."""
