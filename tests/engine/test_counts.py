@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.cluster import STRATEGIC
 from tests.engine.harness import Engine, steady, until
 
 pytestmark = pytest.mark.apiserver
@@ -88,7 +89,9 @@ def test_the_resident_memory_with_200_resources(engine: Engine, capsys: pytest.C
     until("all Deployments exist", lambda: len(engine.items("deployments")) == len(names), within=120)
     engine.until_ready(*names, within=200)
     with capsys.disabled():
-        print(f"\nresident memory of the operator with {len(names)} resources: {engine.operator.resident_mib():.0f} MiB")
+        print(
+            f"\nresident memory of the operator with {len(names)} resources: {engine.operator.resident_mib():.0f} MiB"
+        )
     assert engine.operator.resident_mib() < 200
 
 
@@ -98,8 +101,6 @@ def config_map(engine: Engine, name: str) -> str:
 
 
 def patch(engine: Engine, name: str, containers: list[dict[str, object]]) -> None:
-    from tests.cluster import STRATEGIC
-
     body = {"spec": {"template": {"spec": {"containers": containers}}}}
     status, answer = engine.api.request("PATCH", engine.path("deployments", name), body, STRATEGIC)
     assert status == 200, answer

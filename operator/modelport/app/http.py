@@ -29,7 +29,8 @@ class HealthServer:
                 web.get("/metrics", self._metrics),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        # Connections are not kept: at its end kopf waits for whatever began after it.
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, keepalive_timeout=0.1)
 
     async def start(self) -> None:
         """Listen; a port of 0 is a free one."""

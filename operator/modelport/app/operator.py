@@ -130,7 +130,6 @@ class Operator:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.elector.release()
         await self._questions.close()
-        await self._asking.close()
         await self._health.close()
         await self._transport.close()
 

@@ -22,14 +22,38 @@ _LEFT_OUT = ("openai_", "http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 class Asking:
-    """Asks questions in a child process."""
+    """Asks questions in a child process. `run` has to run for as long as questions are asked."""
 
     def __init__(self) -> None:
         self._numbers = count(1)
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
+        self._wanted = asyncio.Event()
+        self._started = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
-        self._reader: asyncio.Task[None] | None = None
-        self._starting = asyncio.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, while there is one."""
+        return self._process.pid if self._process is not None else None
+
+    async def run(self) -> None:
+        """Start the process when it is first wanted, and again whenever it has died, until cancelled."""
+        while True:
+            await self._wanted.wait()
+            process = await self._spawn()
+            self._process = process
+            self._started.set()
+            try:
+                await self._read(process)
+                logger.warning("the asking process has ended")
+            finally:
+                self._started.clear()
+                self._wanted.clear()
+                self._process = None
+                self._nobody_answers()
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
 
     async def ask(self, url: str, question: Question) -> tuple[DoorResult, str]:
         """The answer through `url`; always one, at the latest a little after the question's time-out."""
@@ -37,11 +61,12 @@ class Asking:
         waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[ask.id] = waiting
         try:
-            process = await self._running()
-            assert process.stdin is not None
-            process.stdin.write(ask.line())
-            await process.stdin.drain()
             async with asyncio.timeout(question.timeout + _GRACE):
+                self._wanted.set()
+                await self._started.wait()
+                assert self._process is not None and self._process.stdin is not None
+                self._process.stdin.write(ask.line())
+                await self._process.stdin.drain()
                 answer = await waiting
         except (OSError, TimeoutError) as problem:
             logger.warning("the asking process did not answer: %r", problem)
@@ -50,43 +75,28 @@ class Asking:
             self._waiting.pop(ask.id, None)
         return answer.result, answer.detail
 
-    async def close(self) -> None:
-        """End the process."""
-        process, self._process = self._process, None
-        if process is not None and process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-        if self._reader is not None:
-            await asyncio.gather(self._reader, return_exceptions=True)
-
-    async def _running(self) -> asyncio.subprocess.Process:
-        async with self._starting:
-            if self._process is None or self._process.returncode is not None:
-                self._process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "modelport.asking",
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    limit=LONGEST_LINE,
-                    env={key: value for key, value in os.environ.items() if not key.lower().startswith(_LEFT_OUT)},
-                    start_new_session=True,  # Ctrl-C in a terminal is for the operator, which then closes the pipe
-                )
-                self._reader = asyncio.create_task(self._read(self._process))
-            return self._process
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "modelport.asking",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=LONGEST_LINE,
+            env={key: value for key, value in os.environ.items() if not key.lower().startswith(_LEFT_OUT)},
+            start_new_session=True,  # Ctrl-C in a terminal is for the operator; the process ends with its pipe
+        )
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
-        """Hand answers to those who wait, until the process ends; then nobody waits for it any longer."""
+        """Hand answers to those who wait, until the process ends."""
         assert process.stdout is not None
         while line := await process.stdout.readline():
             answer = Answer.parse(line)
             waiting = self._waiting.get(answer.id)
             if waiting is not None and not waiting.done():
                 waiting.set_result(answer)
-        code = await process.wait()
-        if self._process is process:
-            logger.warning("the asking process ended with %s", code)
+
+    def _nobody_answers(self) -> None:
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(ConnectionError("the asking process ended"))

@@ -84,7 +84,7 @@ class Applier:
                 return Obstacle(Reason.CHILD_REFUSED, child.kind, child.name, refusal.message)
             case NotFound() if seen is None:
                 raise NamespaceTerminatingError from refusal
-            case (Invalid() | Conflict() | NotFound()) if seen is not None:
+            case Invalid() | Conflict() | NotFound() if seen is not None:
                 self._cache.missing(seen)  # the one that was seen is gone: the next look decides afresh
                 return None
         raise refusal

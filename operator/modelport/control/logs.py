@@ -4,8 +4,10 @@ into memory, where the catalogue looks for the cause."""
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 
-from modelport.control.memory import Memory
+from modelport.control.memory import LogKey, Memory
 from modelport.kube.client import Cluster
 from modelport.kube.errors import ApiError
 from modelport.state.diagnosis import logs_wanted
@@ -14,24 +16,42 @@ from modelport.state.observed import Observed, PodFacts
 logger = logging.getLogger(__name__)
 
 
+FIRST_LOOK, NEXT_LOOK = 20.0, 30.0
+"""Seconds until the log of a container that runs, and says nothing else of its trouble, is read; and read again."""
+
+
 class Logs:
     """The logs that a diagnosis asks for."""
 
-    def __init__(self, cluster: Cluster, allowed: bool) -> None:
-        self._cluster = cluster
-        self._allowed = allowed
+    def __init__(self, cluster: Cluster, allowed: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._cluster, self._allowed, self._clock = cluster, allowed, clock
 
-    async def read(self, observed: Observed, memory: Memory) -> None:
-        """Fetch what is wanted and not yet there; drop what nobody wants any more."""
-        wanted = logs_wanted(observed) if self._allowed else ()
-        keep = {(uid, container, restarts) for _, uid, container, restarts in wanted}
-        memory.logs = {key: text for key, text in memory.logs.items() if key in keep}
-        for pod, uid, container, restarts in wanted:
-            if (uid, container, restarts) not in memory.logs:
-                text = await self._tail(observed.resource.namespace, pod, container, _runs(observed, uid, container))
-                memory.logs[(uid, container, restarts)] = text
+    async def read(self, observed: Observed, memory: Memory) -> float | None:
+        """Fetch what is wanted and not yet there, drop what nobody wants any more; seconds until the next look."""
+        wanted = (
+            {(uid, container, run): pod for pod, uid, container, run in logs_wanted(observed)} if self._allowed else {}
+        )
+        memory.logs = {key: text for key, text in memory.logs.items() if key in wanted}
+        memory.log_due = {key: due for key, due in memory.log_due.items() if key in wanted}
+        for key, pod in wanted.items():
+            await self._one(observed, memory, pod, key)
+        return min((max(0.1, due - self._clock()) for due in memory.log_due.values()), default=None)
 
-    async def _tail(self, namespace: str, pod: str, container: str, previous: bool) -> str:
+    async def _one(self, observed: Observed, memory: Memory, pod: str, key: LogKey) -> None:
+        """A run that has ended is read once; one that goes on, now and then."""
+        run, restarts, runs = key[2], *_state(observed, key)
+        goes_on = runs and run == restarts
+        if goes_on and self._clock() < memory.log_due.setdefault(key, self._clock() + FIRST_LOOK):
+            return
+        if goes_on:
+            memory.log_due[key] = self._clock() + NEXT_LOOK
+        elif key in memory.logs:
+            return
+        else:
+            memory.log_due.pop(key, None)
+        memory.logs[key] = await self._tail(observed.resource.namespace, pod, key[1], previous=run < restarts)
+
+    async def _tail(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
         try:
             return await self._cluster.log(namespace, pod, container, previous=previous)
         except ApiError as problem:  # without the log the diagnosis knows less, and nothing else is lost
@@ -39,12 +59,12 @@ class Logs:
             return ""
 
 
-def _runs(observed: Observed, uid: str, container: str) -> bool:
-    """Whether it runs again, so that the log of the failure is the previous one."""
-    return any(
-        facts.running
+def _state(observed: Observed, key: LogKey) -> tuple[int, bool]:
+    """The container's restarts, and whether it runs."""
+    return next(
+        (facts.restarts, facts.running)
         for pod in observed.pods
-        if pod.uid == uid and isinstance(pod.facts, PodFacts)
+        if pod.uid == key[0] and isinstance(pod.facts, PodFacts)
         for facts in pod.facts.containers
-        if facts.name == container
+        if facts.name == key[1]
     )

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from modelport.control.cache import Name
 from modelport.state.observed import Door, Key, Obstacle, Resource
 
+LogKey = tuple[str, str, int]
+"""(pod uid, container, number of the run)"""
+
 
 @dataclass(slots=True)
 class Memory:
@@ -28,7 +31,9 @@ class Memory:
     asking: bool = False
     ask_again_at: float = 0.0
     unanswered: int = 0
-    logs: dict[tuple[str, str, int], str] = field(default_factory=dict)
+    logs: dict[LogKey, str] = field(default_factory=dict)
+    log_due: dict[LogKey, float] = field(default_factory=dict)
+    """When the log of a container that goes on running is read next."""
     counts_written_at: float = float("-inf")
 
 

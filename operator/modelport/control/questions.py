@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from math import inf
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -82,6 +83,8 @@ class Questions:
 
     def waited(self, resource: Resource, memory: Memory) -> float:
         """Seconds without a definite answer since the first question of this generation."""
+        if self._mode == "off":
+            return inf
         return self._clock() - memory.asked_since if memory.asked_generation == resource.generation else 0.0
 
     async def close(self) -> None:

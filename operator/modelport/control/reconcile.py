@@ -69,22 +69,18 @@ class Reconciler:
             return _GONE
         memory = self._memories.of(resource)
         desired = self._render(resource)
-        again = None
+        looks: list[float | None] = []
         if isinstance(desired, Desired):
             if not await self._make(desired, resource, memory):
                 return _GONE
-            await self._logs.read(self._observe(resource, memory), memory)
-            again = self._questions.consider(self._observe(resource, memory), desired, memory)
+            looks += [await self._logs.read(self._observe(resource, memory), memory)]
+            looks += [self._questions.consider(self._observe(resource, memory), desired, memory)]
             if self._questions.settling(resource, memory):
-                return Outcome("settling", look_again_in=again)
+                return Outcome("settling", look_again_in=_earliest(looks))
         observed = self._observe(resource, memory)
         status = summarise(observed, desired, datetime.now(UTC))
-        later = await self._publisher.publish(resource, status, memory)
-        return Outcome(
-            "waiting" if observed.obstacles else "done",
-            str(status.get("phase") or ""),
-            min((pause for pause in (again, later) if pause is not None), default=None),
-        )
+        looks += [await self._publisher.publish(resource, status, memory)]
+        return Outcome("waiting" if observed.obstacles else "done", str(status.get("phase") or ""), _earliest(looks))
 
     async def _make(self, desired: Desired, resource: Resource, memory: Memory) -> bool:
         """Write what differs; False when the resource or its namespace turns out to be going away."""
@@ -121,3 +117,7 @@ class Reconciler:
             logs=memory.logs,
             obstacles=memory.obstacles,
         )
+
+
+def _earliest(looks: list[float | None]) -> float | None:
+    return min((pause for pause in looks if pause is not None), default=None)

@@ -11,6 +11,7 @@ from modelport.kube.client import Cluster
 from modelport.kube.errors import ApiError
 from modelport.kube.kinds import EVENT
 from modelport.state.observed import Resource
+from modelport.state.status import Event
 
 logger = logging.getLogger(__name__)
 _LONGEST_NOTE = 1024  # of the API
@@ -25,17 +26,17 @@ class Recorder:
 
     async def record(self, resource: Resource, event: Event) -> None:
         """Write one Event."""
-        event = {
+        body = {
             "apiVersion": EVENT.api_version,
             "kind": EVENT.name,
             "metadata": {"name": f"{resource.name}.{uuid.uuid4().hex[:16]}", "namespace": resource.namespace},
             "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "reportingController": names.GROUP,
             "reportingInstance": self._instance,
-            "action": action,
-            "reason": reason,
-            "type": type_,
-            "note": message if len(message) <= _LONGEST_NOTE else message[: _LONGEST_NOTE - 1] + "…",
+            "action": "Reconcile",
+            "reason": event.reason,
+            "type": event.type,
+            "note": event.message[:_LONGEST_NOTE],
             "regarding": {
                 "apiVersion": names.API_VERSION,
                 "kind": names.KIND,
@@ -45,6 +46,6 @@ class Recorder:
             },
         }
         try:
-            await self._cluster.create_event(resource.namespace, event)
+            await self._cluster.create_event(resource.namespace, body)
         except ApiError as problem:
-            logger.warning("Event %s of %s/%s: %s", reason, resource.namespace, resource.name, problem)
+            logger.warning("Event %s: %s", event.reason, problem, extra={"key": (resource.namespace, resource.name)})
