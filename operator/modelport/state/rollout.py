@@ -37,8 +37,8 @@ class Rollout:
 
     @property
     def available(self) -> bool:
-        """Whether some pod's model answers, of whatever revision."""
-        return any(pod.facts.ready for pod in self.pods)
+        """Whether some pod's model answers, of whatever revision: the pods say so, and Kubernetes has counted one."""
+        return self.facts is not None and self.facts.available > 0 and self.ready > 0
 
     @property
     def ready(self) -> int:
