@@ -108,6 +108,16 @@ def test_what_lies_on_a_claim_needs_no_time_to_travel() -> None:
     assert container(linked)["startupProbe"] == container(fetched)["startupProbe"]
 
 
+def test_times_stay_what_kubernetes_and_the_agent_take() -> None:
+    spec = {
+        **VLLM,
+        "model": {"uri": "hf://org/repo", "size": "9E"},
+        "podTemplate": {"spec": {"terminationGracePeriodSeconds": 10**9}},
+    }
+    assert rendered(spec).deadline < 2**31
+    assert agent_json(spec)["drain"]["deadline"] <= 86400
+
+
 @pytest.mark.parametrize("grace", [None, 20, 900])
 def test_the_grace_period_holds_drain_and_shutdown(grace: int | None) -> None:
     override = {} if grace is None else {"podTemplate": {"spec": {"terminationGracePeriodSeconds": grace}}}

@@ -155,8 +155,11 @@ def test_names_that_no_service_can_have() -> None:
 
 
 def test_an_installation_without_an_image() -> None:
-    found = problems(VLLM, platform=Platform(images={"agent": "agent:1"}))
-    assert found == ["spec.image: is required: this installation has no image for runtime vllm"]
+    found = problems(VLLM, platform=Platform(images={}))
+    assert found == [
+        "spec.image: is required: this installation has no image for runtime vllm",
+        "spec: this installation has no image of the agent: its administrator sets images.agent",
+    ]
 
 
 def test_all_problems_are_told_at_once() -> None:
@@ -168,7 +171,11 @@ def test_all_problems_are_told_at_once() -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(

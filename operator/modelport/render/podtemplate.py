@@ -18,6 +18,8 @@ UID = 65532
 SLACK_SECONDS = 15
 """Between the last thing that a pod does by plan and the moment in which it is killed."""
 
+LONGEST_DRAIN = 24 * 3600
+
 API_KEY_DIR, API_KEY_NAME = API_KEY_FILE.rsplit("/", 1)
 
 Mount = Mapping[str, Any]
@@ -42,7 +44,7 @@ def grace_seconds(facts: ServerFacts) -> int:
 
 def drain_seconds(facts: ServerFacts, grace: int) -> float:
     """How long requests in progress may take, when the pod is killed after `grace` seconds."""
-    return float(max(1, grace - facts.exit_seconds - SLACK_SECONDS))
+    return float(min(max(1, grace - facts.exit_seconds - SLACK_SECONDS), LONGEST_DRAIN))
 
 
 def image(pod: PodInputs) -> str | None:

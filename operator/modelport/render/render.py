@@ -16,7 +16,7 @@ from . import configmap, overrides, podtemplate
 from .deployment import deadline, deployment
 from .desired import Desired, Identity, Invalid, Question
 from .hashing import short_hash
-from .platform import Platform
+from .platform import AGENT, Platform
 from .resolve import Resolved, resolve
 from .service import service, url
 
@@ -57,6 +57,8 @@ def _problems(identity: Identity, spec: ModelDeploymentSpec, platform: Platform)
         yield Problem("metadata.name", advice)
     if spec.image is None and not platform.images.get(str(spec.runtime)):
         yield Problem("spec.image", f"is required: this installation has no image for runtime {spec.runtime}")
+    if not platform.images.get(AGENT):
+        yield Problem("spec", "this installation has no image of the agent: its administrator sets images.agent")
     yield from question.problems(spec)
     yield from RUNTIMES[spec.runtime].problems(identity.name, spec)
 

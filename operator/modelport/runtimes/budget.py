@@ -17,6 +17,7 @@ FETCH_BYTES_PER_SECOND = 20e6
 LOAD_BYTES_PER_SECOND = 100e6
 FETCH_SECONDS = 60
 """Before the first byte: names, redirects, a busy hub."""
+LONGEST_SECONDS = 7 * 24 * 3600
 GUESS_PER_GPU = 40 * GIB
 """A model of unknown size is taken to fill half of a large GPU."""
 GUESS_ON_CPU = 4 * GIB
@@ -26,7 +27,8 @@ def budget(spec: ModelDeploymentSpec, base: int, downloads: bool) -> Budget:
     """`base` is what the server takes without any weights."""
     size = _size(spec)
     fetch = FETCH_SECONDS + ceil(size / FETCH_BYTES_PER_SECOND) if downloads else 0
-    return Budget(fetch=fetch, load=base + ceil(size / LOAD_BYTES_PER_SECOND))
+    load = base + ceil(size / LOAD_BYTES_PER_SECOND)
+    return Budget(fetch=min(fetch, LONGEST_SECONDS), load=min(load, LONGEST_SECONDS))
 
 
 def _size(spec: ModelDeploymentSpec) -> float:
