@@ -94,10 +94,9 @@ def _of_container(pod: Pod, container: ContainerFacts, observed: Observed) -> It
 
 
 def failed(container: ContainerFacts) -> bool:
-    """Whether its last run ended badly, and the present one, if there is one, has not got further yet."""
-    return (
-        container.exit_code not in (None, 0) and not container.ready and not (container.running and container.started)
-    )
+    """Whether its last run ended badly (a server should not end at all), and the present one has not got further yet."""
+    ended = container.exit_code is not None and (container.exit_code != 0 or not container.init)
+    return ended and not container.ready and not (container.running and container.started)
 
 
 def _run(container: ContainerFacts, observed: Observed) -> int | None:
