@@ -51,8 +51,8 @@ class Pages:
             lines = [f"HTTP/1.1 {status} {PHRASES[status]}", f"Content-Type: {kind}", f"Content-Length: {len(body)}"]
             writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode() + body)
             await writer.drain()
-        except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
-            pass  # whoever asked has gone, or never spoke HTTP
+        except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError, asyncio.CancelledError):
+            pass  # whoever asked has gone, or never spoke HTTP, or this program ends
         finally:
             writer.close()
 

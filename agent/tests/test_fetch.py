@@ -206,6 +206,17 @@ def test_copies_and_links_come_after_downloads(fetch: Fetch, tmp_path: Path, lis
         assert os.listdir(claim / "1") == ["weights.npz"]
 
 
+def test_a_file_of_the_users_over_a_fetched_one_stays(hub: Hub, fetch: Fetch, tmp_path: Path) -> None:
+    to = tmp_path / "models" / "sub"
+    (tmp_path / "own.pbtxt").write_text("a longer one than what the repository has")
+    own = {"file": str(tmp_path / "own.pbtxt"), "to": str(to / "config.pbtxt")}
+    fetch(step(to, "hf://acme/tiny/sub", "triton-model"), own)
+    before = hub.stats()["total"]
+    assert "complete and unchanged" in fetch(step(to, "hf://acme/tiny/sub", "triton-model"), own)
+    assert hub.stats()["total"] == before
+    assert (to / "config.pbtxt").read_text() == (tmp_path / "own.pbtxt").read_text()
+
+
 def test_a_missing_claim_folder_is_named(fetch: Fetch, tmp_path: Path) -> None:
     link = {"link": "/mnt/claims/weights/sub", "to": str(tmp_path / "models" / "demo"), "layout": "folder"}
     assert fetch.failing(link) == "fetch: NotFound: /mnt/claims/weights/sub: the volume has no such file or folder"

@@ -58,8 +58,8 @@ class Faulty:
                 await asyncio.sleep(0.01)
                 reply = self.reply(head, again=True)
             writer.write(reply)
-        except (EOFError, OSError):
-            pass
+        except (EOFError, OSError, asyncio.CancelledError):
+            pass  # the asker has gone, or the test is over
         finally:
             writer.close()
 
@@ -149,23 +149,23 @@ async def test_a_killed_server_leaves_within_a_second(tmp_path: Path) -> None:
 
 async def test_silence_with_nothing_else_to_do_leaves_within_two_intervals() -> None:
     app = Faulty()
-    async with serving(app) as url, proving(url, timeout=30.0) as prover:
+    async with serving(app) as url, proving(url, interval=1.0, timeout=30.0) as prover:
         await until(lambda: prover.verdict.ready)
         app.answer = None
-        assert await until(reason(prover, Reason.NOT_ANSWERING)) < 2 * 0.3 + 0.3
+        assert await until(reason(prover, Reason.NOT_ANSWERING)) < 2 * 1.0 + 0.5
         app.answer = (200, RIGHT)
         await until(lambda: prover.verdict.ready)
 
 
 async def test_busy_keeps_the_proof_while_work_moves_and_only_then() -> None:
     app = Faulty()
-    async with serving(app) as url, proving(url) as prover:
+    async with serving(app) as url, proving(url, interval=1.0, timeout=3.0) as prover:
         await until(lambda: prover.verdict.ready)
         app.answer, app.running = None, 4
-        for _ in range(30):
+        for _ in range(50):
             app.tokens += 1
-            await asyncio.sleep(0.05)
-            assert prover.verdict.ready
+            await asyncio.sleep(0.1)
+            assert prover.verdict.ready, prover.verdict
         assert prover.verdict.reason == Reason.BUSY
         await until(reason(prover, Reason.NOT_ANSWERING))
         assert "none has moved for 3 intervals" in prover.verdict.message
@@ -176,7 +176,7 @@ async def test_deaf_even_to_metrics() -> None:
     async with serving(app) as url, proving(url, timeout=30.0) as prover:
         await until(lambda: prover.verdict.ready)
         app.answer, app.metrics, app.models = None, False, None
-        await until(reason(prover, Reason.NOT_ANSWERING), 3.0)
+        await until(reason(prover, Reason.NOT_ANSWERING))
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ import sys
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -153,19 +153,12 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Hub
 
-    def do_HEAD(self) -> None:
-        self.route()
-
-    def do_GET(self) -> None:
-        self.route()
-
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if urlsplit(self.path).path != "/_faults":
             return self.fail(404, "EntryNotFound", "no such page")
-        known = {item.name for item in fields(Faults)}
         with self.server.lock:
-            self.server.faults = Faults(**{key: value for key, value in json.loads(body).items() if key in known})
+            self.server.faults = Faults(**json.loads(body))
             self.server.deaths.clear()
         return self.answer({})
 
@@ -183,7 +176,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.describe(repo, what or "revision", unquote(revision or "main"), unquote(below or ""))
         return self.fail(404, None, "no such page")
 
-    # what the hub tells about a repository
+    do_GET = do_HEAD = route  # noqa: N815 (the names that BaseHTTPRequestHandler looks for)
 
     def describe(self, repo: str, what: str, revision: str, below: str) -> None:
         entries = self.find(repo, revision)
@@ -191,15 +184,8 @@ class Handler(BaseHTTPRequestHandler):
             return None
         if what == "tree":
             return self.tree(entries, below)
-        shown = {
-            "id": repo,
-            "sha": commit(entries),
-            "private": False,
-            "gated": "manual" if repo in self.server.gated else False,
-            "tags": [],
-            "siblings": [{"rfilename": entry.path} for entry in entries],
-        }
-        return self.answer(shown, {"X-Repo-Commit": commit(entries)})
+        siblings = [{"rfilename": entry.path} for entry in entries]
+        return self.answer({"id": repo, "sha": commit(entries), "siblings": siblings})
 
     def tree(self, entries: list[Entry], below: str) -> None:
         query = parse_qs(urlsplit(self.path).query)
@@ -208,14 +194,12 @@ class Handler(BaseHTTPRequestHandler):
         if not inside:
             return self.fail(404, "EntryNotFound", f"{below} does not exist")
         recursive = query.get("recursive", ["false"])[0].lower() in ("true", "1")
-        shown = {entry.path: entry.tree() for entry in inside if recursive or "/" not in entry.path[len(prefix) :]}
-        for entry in inside:
-            parts = entry.path[len(prefix) :].split("/")[:-1]
-            for depth in range(1, len(parts) + 1 if recursive else min(2, len(parts) + 1)):
-                folder = prefix + "/".join(parts[:depth])
-                oid = hashlib.sha1(folder.encode()).hexdigest()
-                shown[folder] = {"type": "directory", "path": folder, "size": 0, "oid": oid}
-        rows = [shown[path] for path in sorted(shown)]
+        shown = {entry.path: entry.tree() for entry in inside}
+        for path in [str(parent) for entry in inside for parent in PurePosixPath(entry.path).parents]:
+            oid = hashlib.sha1(path.encode()).hexdigest()
+            if path.startswith(prefix) and path != ".":
+                shown[path] = {"type": "directory", "path": path, "size": 0, "oid": oid}
+        rows = [shown[path] for path in sorted(shown) if recursive or "/" not in path[len(prefix) :]]
         start, page = int(query.get("cursor", ["0"])[0]), self.server.page
         headers = {}
         if start + page < len(rows):
@@ -240,8 +224,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def token(self) -> str:
         return (self.headers.get("Authorization") or "").removeprefix("Bearer ").strip()
-
-    # the files themselves
 
     def resolve(self, repo: str, revision: str, name: str, *, direct: bool) -> None:
         entries = self.find(repo, revision)
@@ -271,16 +253,13 @@ class Handler(BaseHTTPRequestHandler):
         usable = self.headers.get("If-Range") in (None, etag)
         wanted = byte_range(self.headers.get("Range") if usable else None, entry.size)
         if wanted is None and entry.size:
-            return self.answer({}, {"Content-Range": f"bytes */{entry.size}"}, 416)
+            return self.fail(416, None, "no such range", {"Content-Range": f"bytes */{entry.size}"})
         start, end = wanted or (0, 0)
         partial = end - start != entry.size or (usable and "Range" in self.headers)
         self.send_response(206 if partial else 200)
         if partial:
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{entry.size}")
-        type_and_size = {"Content-Type": "application/octet-stream", "Content-Length": str(end - start), "ETag": etag}
-        for name, value in (headers | type_and_size).items():
-            self.send_header(name, value)
-        self.end_headers()
+        self.head(headers | {"ETag": etag}, "application/octet-stream", end - start)
         if self.command == "GET":
             self.stream(key, self.server.root / key, start, end)
         return None
@@ -305,18 +284,17 @@ class Handler(BaseHTTPRequestHandler):
                 if faults.throttle:
                     time.sleep(max(0.0, (position - start) / faults.throttle - (time.monotonic() - began)))
 
-    # answers
-
     def answer(self, value: Any, headers: dict[str, str] | None = None, status: int = 200) -> None:
         body = json.dumps(value).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        for name, text in (headers or {}).items():
-            self.send_header(name, text)
-        self.end_headers()
+        self.head(headers or {}, "application/json", len(body))
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def head(self, headers: dict[str, str], kind: str, length: int) -> None:
+        for name, text in (headers | {"Content-Type": kind, "Content-Length": str(length)}).items():
+            self.send_header(name, text)
+        self.end_headers()
 
     def fail(self, status: int, code: str | None, message: str, headers: dict[str, str] | None = None) -> None:
         named = {"X-Error-Message": message} | ({"X-Error-Code": code} if code else {})
@@ -334,12 +312,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--gated", action="append", default=[], metavar="OWNER/REPO=TOKEN", help="needs this token")
     parser.add_argument("--page", type=int, default=1000, help="entries per page of a tree")
-    parser.add_argument("--throttle", type=int, default=0, metavar="BYTES", help="per second and download")
-    parser.add_argument("--die-after", type=int, default=0, metavar="BYTES", help="cut each file's first download")
+    parser.add_argument("--faults", type=json.loads, default={}, metavar="JSON", help="as for POST /_faults")
     options = parser.parse_args()
     gated = dict(item.split("=", 1) for item in options.gated)
     hub = Hub(options.root, options.host, options.port, gated=gated, page=options.page)
-    hub.verbose, hub.faults = True, Faults(throttle=options.throttle, dieAfter=options.die_after)
+    hub.verbose, hub.faults = True, Faults(**options.faults)
     # A container's first process ignores SIGTERM unless it says otherwise.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     print(f"serving {options.root} on port {options.port}", flush=True)

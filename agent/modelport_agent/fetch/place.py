@@ -26,11 +26,18 @@ def staging(to: Path) -> Path:
     return to.parent / f".{to.name}.fetching"
 
 
-def finished(to: Path) -> dict[str, str] | None:
-    """The sources, URI to version, that a complete folder was made from; None when it is not complete."""
+def finished(to: Path, others: Iterable[Path]) -> dict[str, str] | None:
+    """The sources, URI to version, that a complete folder was made from; None when it is not complete.
+
+    Where another step writes (`others`), a file may well have another length than the one that was fetched.
+    """
+    written = tuple(others)
     try:
         marker = json.loads((to / MARKER).read_bytes())
-        whole = all((to / path).stat().st_size == length for path, length in marker["files"].items())
+        whole = all(
+            (to / path).stat().st_size == length or any(place in (to / path, *(to / path).parents) for place in written)
+            for path, length in marker["files"].items()
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return dict(marker["sources"]) if whole else None

@@ -45,7 +45,7 @@ def run(steps: Sequence[Step]) -> None:
         if isinstance(step, Download):
             by_target.setdefault(step.to, []).append(step)
     for to, downloads in by_target.items():
-        fetch_into(to, downloads)
+        fetch_into(to, downloads, [step.to for step in steps if step.to != to])
     for step in steps:
         if isinstance(step, Link):
             others = [other.to for other in steps if other is not step]
@@ -55,10 +55,10 @@ def run(steps: Sequence[Step]) -> None:
             (place.copy_folder if step.folder else place.copy)(step.source, step.to)
 
 
-def fetch_into(to: Path, downloads: Sequence[Download]) -> None:
+def fetch_into(to: Path, downloads: Sequence[Download], others: Sequence[Path]) -> None:
     """Make `to` hold what its sources hold now."""
     sources = {step.uri: parse_source(step.uri) for step in downloads}
-    there = place.finished(to)
+    there = place.finished(to, others)
     try:
         versions = {uri: version(source) for uri, source in sources.items()}
     except FetchError as error:
