@@ -108,6 +108,7 @@ class Operator:
         tasks += [
             asyncio.create_task(self._lead(), name="lead"),
             asyncio.create_task(self._resync.run(), name="resync"),
+            asyncio.create_task(self._asking.run(), name="asking"),
         ]
         for task in tasks:
             task.add_done_callback(self._died)
@@ -115,7 +116,7 @@ class Operator:
         try:
             await self._resources_known()
             if not self._stop.is_set():
-                await watching.watch(self.cache, self._connection, self._namespaces, self._stop)
+                await watching.watch(self.cache, self._connection, self._namespaces)
         finally:
             await self._end(tasks)
 

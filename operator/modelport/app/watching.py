@@ -5,7 +5,6 @@ It must never use kopf's indexes, daemons, timers, change-detecting handlers, an
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import kopf
@@ -69,13 +68,12 @@ def registry(cache: Cache, connection: Connection) -> kopf.OperatorRegistry:
     return handlers
 
 
-async def watch(cache: Cache, connection: Connection, namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
-    """Watch until SIGTERM, SIGINT or `stop`."""
+async def watch(cache: Cache, connection: Connection, namespaces: tuple[str, ...]) -> None:
+    """Watch until SIGTERM or SIGINT, which kopf takes over. With a stop flag it would need five seconds more to end."""
     await kopf.operator(
         registry=registry(cache, connection),
         settings=settings(),
         standalone=True,
         clusterwide=not namespaces,
         namespaces=namespaces,
-        stop_flag=stop,
     )

@@ -26,6 +26,8 @@ async def answer(question: Ask) -> Answer:
     try:
         # A client library is loaded with the first question that needs it.
         client = importlib.import_module(_CLIENTS.get(question.runtime, _PLAIN))
+        if not question.url:
+            return Answer(question.id, DoorResult.UNREACHABLE, "nobody was asked")
         async with asyncio.timeout(question.timeout):
             return Answer(question.id, DoorResult.ANSWERED, await client.ask(question))
     except Refused as refusal:

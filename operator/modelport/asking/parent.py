@@ -30,6 +30,7 @@ class Asking:
         self._wanted = asyncio.Event()
         self._started = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
+        self._prepared: set[str] = set()
 
     @property
     def pid(self) -> int | None:
@@ -40,20 +41,32 @@ class Asking:
         """Start the process when it is first wanted, and again whenever it has died, until cancelled."""
         while True:
             await self._wanted.wait()
+            self._wanted.clear()
             process = await self._spawn()
             self._process = process
+            for runtime in self._prepared:
+                self._send(Ask.preparation(runtime))
             self._started.set()
             try:
                 await self._read(process)
                 logger.warning("the asking process has ended")
             finally:
                 self._started.clear()
-                self._wanted.clear()
                 self._process = None
                 self._nobody_answers()
                 with suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
+
+    def prepare(self, runtime: str) -> None:
+        """A question for this runtime will come: have the process and its client library loaded by then."""
+        if runtime in self._prepared:
+            return
+        self._prepared.add(runtime)
+        if self._started.is_set():
+            self._send(Ask.preparation(runtime))
+        else:
+            self._wanted.set()
 
     async def ask(self, url: str, question: Question) -> tuple[DoorResult, str]:
         """The answer through `url`; always one, at the latest a little after the question's time-out."""
@@ -62,11 +75,10 @@ class Asking:
         self._waiting[ask.id] = waiting
         try:
             async with asyncio.timeout(question.timeout + _GRACE):
-                self._wanted.set()
-                await self._started.wait()
-                assert self._process is not None and self._process.stdin is not None
-                self._process.stdin.write(ask.line())
-                await self._process.stdin.drain()
+                if not self._started.is_set():
+                    self._wanted.set()
+                    await self._started.wait()
+                self._send(ask)
                 answer = await waiting
         except (OSError, TimeoutError) as problem:
             logger.warning("the asking process did not answer: %r", problem)
@@ -74,6 +86,11 @@ class Asking:
         finally:
             self._waiting.pop(ask.id, None)
         return answer.result, answer.detail
+
+    def _send(self, ask: Ask) -> None:
+        """Questions are short and few: the pipe takes them without waiting."""
+        assert self._process is not None and self._process.stdin is not None
+        self._process.stdin.write(ask.line())
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(

@@ -48,6 +48,11 @@ class Ask:
             disabled=question.disabled,
         )
 
+    @classmethod
+    def preparation(cls, runtime: str) -> Ask:
+        """Asks nobody anything; the client library is loaded on the way."""
+        return cls(0, runtime, "", (), None, None, 0, None, 0.0, True)
+
     def line(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"
 

@@ -19,7 +19,7 @@ from modelport.state.observed import Door, DoorResult, Key, Observed, Resource
 from modelport.state.question import question_due
 
 AGAIN_EVERY = 300.0
-SETTLES_WITHIN = 1.0
+SETTLES_WITHIN = 3.0
 """A question that is answered so fast leaves no trace in the status."""
 GIVES_UP_AFTER = 10.0
 """After that Ready goes by what the pods have proved."""
@@ -28,6 +28,9 @@ FIRST_AGAIN = 1.0
 
 class Asker(Protocol):
     """Who puts the question."""
+
+    def prepare(self, runtime: str) -> None:
+        """A question for this runtime will come."""
 
     async def ask(self, url: str, question: Question) -> tuple[DoorResult, str]:
         """One answer, always."""
@@ -55,7 +58,10 @@ class Questions:
 
     def consider(self, observed: Observed, desired: Desired, memory: Memory) -> float | None:
         """Ask if it is time to; seconds after which to look again, or None while there is nothing to ask."""
-        if self._mode == "off" or not question_due(observed, desired):
+        if self._mode == "off":
+            return None
+        if not question_due(observed, desired):
+            self._asker.prepare(str(desired.question.runtime))
             return None
         resource, now = observed.resource, self._clock()
         if memory.asked_generation != resource.generation:
