@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelport.api.names import Reason
@@ -318,6 +318,7 @@ SHAPES = (
 plain = st.text(st.sampled_from("abc: /.\n'"), max_size=20)
 
 
+@settings(deadline=None)
 @given(secret=secret, shape=st.sampled_from(SHAPES), before=plain, after=plain)
 def test_no_secret_passes(secret: str, shape: str, before: str, after: str) -> None:
     text = f"{before} {shape.format(secret)} {after}"

@@ -79,8 +79,14 @@ def counts(ready: int, wanted: int = 1, seen: int = 1, generation: int = 1, **ch
     )
 
 
+TODAYS_MAP = next(child.name for child in DESIRED.children if child.kind == "ConfigMap")
+
+
 def replica_set(
-    spec_hash: str = DESIRED.spec_hash, uid: str = CURRENT_SET, wanted: int = 1, maps: tuple[str, ...] = ()
+    spec_hash: str = DESIRED.spec_hash,
+    uid: str = CURRENT_SET,
+    wanted: int = 1,
+    maps: tuple[str, ...] = (TODAYS_MAP,),
 ) -> Child:
     facts = ReplicaSetFacts(wanted, 1, spec_hash, frozenset(maps))
     return Child("ReplicaSet", NAMESPACE, uid, uid, "8", DEPLOYMENT_UID, NAME, False, None, None, facts)

@@ -40,8 +40,9 @@ def digest(raw: Mapping[str, Any], tree: Tree) -> bytes:
 
 def shape(tree: Tree) -> str:
     """The owned paths alone, in a form that children of the same shape share."""
-    metadata = {key: sub for key, sub in tree.get("f:metadata", {}).items() if key != "f:ownerReferences"}
-    return sys.intern(_canonical({**tree, "f:metadata": metadata}))
+    metadata = {key: below for key, below in tree.get("f:metadata", {}).items() if key != "f:ownerReferences"}
+    rest = {key: below for key, below in tree.items() if key != "f:metadata"}
+    return sys.intern(_canonical({**rest, "f:metadata": metadata} if metadata else rest))
 
 
 def covers(owned: str | None, manifest: Mapping[str, Any]) -> bool:

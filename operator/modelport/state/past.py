@@ -60,3 +60,5 @@ class Past:
 
 _TELLING = (ConditionType.READY, ConditionType.AVAILABLE)
 _REASONS = frozenset(str(reason) for reason in Reason)
+NO_PAST = Past.of({}, 0)
+"""Nothing was said yet."""

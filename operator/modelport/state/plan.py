@@ -6,7 +6,7 @@ planned as a creation, which the API server refuses and `judge_existing` then ex
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from modelport.api.names import GROUP, KIND, Reason
@@ -104,22 +104,25 @@ def _drifted(child: DesiredChild, present: Child, observed: Observed) -> bool:
 
 def _unwanted(desired: Desired, observed: Observed, apply: tuple[Apply, ...]) -> Iterator[Delete]:
     wanted = {(child.kind, child.name) for child in desired.children}
-    spent = _spent_config_maps(observed, apply)
+    spent = _spent_config_maps(wanted, observed, apply)
     for key, child in ours(observed).items():
         if key not in wanted and not child.deleting and (child.kind != "ConfigMap" or child.name in spent):
             yield Delete(child.kind, child.name, child.uid)
 
 
-def _spent_config_maps(observed: Observed, apply: tuple[Apply, ...]) -> frozenset[str]:
+def _spent_config_maps(wanted: Set[tuple[str, str]], observed: Observed, apply: tuple[Apply, ...]) -> frozenset[str]:
     """Those that no revision of the Deployment can need any more.
 
     As long as the Deployment is not as desired, or its controller has not acted on it, a revision may be about to come
-    back; and a ReplicaSet that is being deleted counts until it is gone.
+    back. No ReplicaSet with today's configuration means that not all of them are known yet; and one that is being deleted
+    counts until it is gone.
     """
     if not _settled(observed) or any(step.child.kind == "Deployment" for step in apply):
         return frozenset()
     sets = (child.facts for child in observed.replica_sets)
     used = {name for facts in sets if isinstance(facts, ReplicaSetFacts) for name in facts.config_maps}
+    if not used & {name for kind, name in wanted if kind == "ConfigMap"}:
+        return frozenset()
     return frozenset(c.name for c in ours(observed).values() if c.kind == "ConfigMap" and c.name not in used)
 
 

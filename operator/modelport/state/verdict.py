@@ -12,7 +12,7 @@ from modelport.api.names import ANNOTATION_RECONCILE, PAUSED, Reason
 from modelport.render.desired import Desired, Invalid
 from modelport.state.diagnosis import diagnose
 from modelport.state.observed import Door, DoorResult, Observed
-from modelport.state.past import Past
+from modelport.state.past import NO_PAST, Past
 from modelport.state.progress import progress
 from modelport.state.redact import sentence
 from modelport.state.rollout import Rollout, acted_on, as_desired, pods_proved, rolled_out
@@ -63,7 +63,7 @@ def _unfinished(desired: Desired, observed: Observed, view: Rollout, past: Past)
         return _stalled(cause.reason, cause.message)
     late = acted_on(view.facts, desired.replicas) and view.facts is not None and view.facts.deadline_exceeded
     if late and not pods_proved(desired, view):
-        why = cause.message if cause is not None else progress(desired, view, past).message
+        why = cause.message if cause is not None else progress(desired, view, NO_PAST).message
         return _stalled(Reason.DEADLINE_EXCEEDED, f"not ready within {desired.deadline:.0f} s: {why}")
     if cause is not None:
         return _waiting(cause.reason, cause.message)
