@@ -233,6 +233,23 @@ def test_the_root_cause_is_read_from_the_log(what: str) -> None:
     assert found.message.startswith(message)
 
 
+REAL = {
+    "vllm-context-too-long": "User-specified max_model_len (99999) is greater than the derived max_model_len"
+    " (max_position_embeddings=8192.0 or model_max_length=None in model's config.json); lower spec.vllm.maxModelLen",
+    "vllm-no-cache-blocks": "No available memory for the cache blocks; raise spec.vllm.gpuMemoryUtilization",
+    "vllm-unknown-argument": "vLLM refuses its arguments: unrecognized arguments: --nonsense 1; correct spec.vllm",
+    "vllm-no-such-folder": "container server crashed: huggingface_hub.errors.HFValidationError: Repo id must be in the form",
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_logs_of_the_real_server_are_understood(name: str) -> None:
+    """Written by vLLM 0.32.0 on a CPU, as they are but for the paths."""
+    found = diagnose(crashed((LOGS / f"{name}.log").read_text()), DESIRED)
+    assert found is not None
+    assert found.message.startswith(REAL[name])
+
+
 def test_a_triton_model_that_cannot_be_loaded_is_named_although_the_server_runs() -> None:
     log = "E1123 10:00:00.1 1 model_lifecycle.cc:642] \"failed to load 'det' version 1: Internal: ValueError: no weights\"\n"
     observed = observe(counts(0), (pod(*STARTED),), of=resource(spec={"runtime": "triton"}))
