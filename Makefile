@@ -51,6 +51,8 @@ lint: check ## format, lint, types, import rules
 
 generate: $(VENV) ## make the committed generated files anew: CRD, chart's copy, reference, reasons
 	@$(RUN) python -m modelport.api.generate
+	@$(RUN) python -m modelport.runtimes.schema.generate
+	@$(RUN) python -m modelport.render.mergekeys.generate
 	@$(RUN) python charts/sync_crd.py
 
 check: generate ## generate, and the tree stays clean
