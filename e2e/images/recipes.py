@@ -59,6 +59,12 @@ IMAGES = {
             more=lambda: {"models": converted_models()},
         ),
         Image("triton", "localhost/triton-cpu:24.10", HERE / "triton" / "Dockerfile", HERE / "triton", ("model.py",)),
-        Image("vllm", "localhost/vllm-cpu:0.32.0", HERE / "vllm" / "Dockerfile", HERE / "vllm", ("requirements.lock",)),
+        Image(
+            "vllm",
+            "localhost/vllm-cpu:0.32.0",
+            HERE / "vllm" / "Dockerfile",
+            HERE / "vllm",
+            ("requirements.lock", "hollow.py"),
+        ),
     )
 }
