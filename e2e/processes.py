@@ -31,7 +31,9 @@ def of_container(pod: Json, container: str) -> list[Process]:
     ]
     found = [process for entry in Path("/proc").glob("[0-9]*") if (process := _read(entry, identity))]
     if not found:
-        raise LookupError(f"no process of {container} is on this machine: these tests need the cluster of `make cluster`")
+        raise LookupError(
+            f"no process of {container} is on this machine: these tests need the cluster of `make cluster`"
+        )
     return sorted(found, key=lambda process: process.inner_pid)
 
 

@@ -1,7 +1,7 @@
 """Makes the images with buildah, as OCI archives that `python -m e2e.cluster load` takes.
 
 An archive is named by the hash of all its inputs and never written under its final name before it is whole. Nothing of
-this machine (certificates, package sources) may stay in an image: they are mounted while it is built.
+this machine may stay in an image: the certificates that it trusts are mounted while the image is built.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from e2e import host
+from e2e.cluster.commands import run
 from e2e.cluster.locks import locked, say
 from e2e.cluster.paths import cache
 from e2e.images.recipes import IMAGES, Image
 
 _SUITE = "bookworm"
-_TRUST = "/run/build-ca.crt"
+_TRUSTED = "/mnt"  # a folder that every image has, so that mounting there leaves nothing behind
+_LONG = 3600.0  # seconds; a slow network is no error
 _TRUST_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT")
 _IGNORED = {"__pycache__", ".venv", "tests"}
 
@@ -67,6 +69,7 @@ def _build(image: Image, position: str) -> None:
     if image.base:
         _have(IMAGES[image.base])
     started = time.monotonic()
+    target, stored = archive(image), _stored(image)  # once: somebody may be editing the sources
     say(f"{position} image {image.reference} ...")
     with tempfile.TemporaryDirectory(dir=cache() / "images", prefix=".building-") as folder:
         work = Path(folder)
@@ -74,15 +77,19 @@ def _build(image: Image, position: str) -> None:
         _fill(context, image)
         arguments = ["--build-arg", f"BASE={IMAGES[image.base].reference}"] if image.base else []
         _buildah(
-            *("bud", "--isolation", "chroot", "--pull-never", "--format", "oci", *arguments, *_machine()),
-            *("--file", str(image.dockerfile), "--tag", _stored(image), "--tag", image.reference, str(context)),
+            *("bud", "--isolation", "chroot", "--pull-never", "--format", "oci", *arguments, *_trust(work / "trust")),
+            *("--file", str(image.dockerfile), "--tag", stored, "--tag", image.reference, str(context)),
         )
-        _buildah(
-            "push", "--disable-compression", image.reference, f"oci-archive:{work / 'image.tar'}:{image.reference}"
-        )
-        (work / "image.tar").rename(archive(image))
-    _drop_older(image)
+        _export(stored, f"oci-archive:{work / 'image.tar'}:{image.reference}")
+        (work / "image.tar").rename(target)
+    _drop_older(image, target)
     say(f"{position} image {image.reference} ... {time.monotonic() - started:.0f} s")
+
+
+def _export(stored: str, target: str) -> None:
+    """Copy an image as it is: `buildah push` would compress its layers, for containerd to undo that at once."""
+    store = f"containers-storage:[overlay@{_store() / 'root'}+{_store() / 'run'}]"
+    run("skopeo", "copy", "--dest-oci-accept-uncompressed-layers", store + stored, target, timeout=_LONG)
 
 
 def _have(base: Image) -> None:
@@ -111,12 +118,19 @@ def _fill(context: Path, image: Image) -> None:
 
 def _debootstrap(folder: Path) -> None:
     packages = "python3,python3-venv,ca-certificates"
-    command = ["debootstrap", "--variant=minbase", f"--include={packages}", _SUITE, str(folder), _mirror()]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise host.SetupError(f"debootstrap failed: {(done.stdout + done.stderr)[-2000:]}")
+    downloaded = folder.with_name("packages")
+    downloaded.mkdir()
+    command = ("debootstrap", "--variant=minbase", f"--include={packages}", f"--cache-dir={downloaded}", _SUITE)
+    try:
+        run(*command, str(folder), _mirror(), timeout=_LONG)
+    except host.SetupError:  # one package that could not be fetched ends it; what it has is not fetched again
+        shutil.rmtree(folder)
+        run(*command, str(folder), _mirror(), timeout=_LONG)
+    shutil.rmtree(downloaded)
     for waste in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
         shutil.rmtree(folder / waste, ignore_errors=True)
+    for borrowed in ("hostname", "resolv.conf"):  # debootstrap copies them from this machine
+        (folder / "etc" / borrowed).unlink(missing_ok=True)
 
 
 def _mirror() -> str:
@@ -128,44 +142,40 @@ def _mirror() -> str:
     raise host.SetupError("no Debian mirror in /etc/apt: the base image is made with debootstrap")
 
 
-def _machine() -> list[str]:
-    """What the build borrows of this machine: package sources, and the certificates it trusts where it has its own."""
-    options: list[str] = []
-    for folder in ("/etc/apt/sources.list.d", "/etc/apt/apt.conf.d"):
-        options += ["--volume", f"{folder}:{folder}:ro"]
+def _trust(folder: Path) -> list[str]:
+    """Lends the build the certificates that this machine trusts, where it has its own."""
     bundle = next((os.environ[name] for name in _TRUST_VARIABLES if os.environ.get(name)), None)
-    if bundle:
-        options += ["--volume", f"{bundle}:{_TRUST}:ro"]
-        options += [word for name in _TRUST_VARIABLES for word in ("--build-arg", f"{name}={_TRUST}")]
-    return options
+    if not bundle:
+        return []
+    folder.mkdir()
+    shutil.copy(bundle, folder / "ca.crt")
+    arguments = [word for name in _TRUST_VARIABLES for word in ("--build-arg", f"{name}={_TRUSTED}/ca.crt")]
+    return ["--volume", f"{folder}:{_TRUSTED}:ro", *arguments]
 
 
-def _drop_older(image: Image) -> None:
+def _drop_older(image: Image, newest: Path) -> None:
     for other in (cache() / "images").glob(f"{image.name}-*.tar"):
-        if other != archive(image):
+        if other != newest:
             other.unlink()
 
 
-def _command(*arguments: str) -> list[str]:
-    store = cache() / "buildah"
-    return [
-        "buildah",
-        "--storage-driver",
-        "overlay",
-        "--root",
-        str(store / "root"),
-        "--runroot",
-        str(store / "run"),
-        *arguments,
-    ]
+def _store() -> Path:
+    return cache() / "buildah"
+
+
+def _command(*arguments: str) -> tuple[str, ...]:
+    places = ("--root", str(_store() / "root"), "--runroot", str(_store() / "run"))
+    return ("buildah", "--storage-driver", "overlay", *places, *arguments)
 
 
 def _buildah(*arguments: str) -> None:
-    done = subprocess.run(_command(*arguments), capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode != 0:
-        raise host.SetupError(f"buildah {arguments[0]} failed: {(done.stdout + done.stderr)[-3000:]}")
+    run(*_command(*arguments), timeout=_LONG)
 
 
 def listed() -> str:
-    """name -> reference and archive, as JSON."""
-    return json.dumps({n: {"reference": i.reference, "archive": str(archive(i))} for n, i in IMAGES.items()}, indent=1)
+    """name -> reference and archive of the images that a cluster runs, as JSON."""
+    images = {name: image for name, image in IMAGES.items() if image.base}
+    return json.dumps(
+        {name: {"reference": image.reference, "archive": str(archive(image))} for name, image in images.items()},
+        indent=1,
+    )

@@ -22,7 +22,9 @@ def main(folder: Path) -> None:
     """Write the library and its names into `folder`."""
     libraries = sorted(folder.glob("*.so*"))
     available = _available(folder)
-    needed = {name for library in libraries for name in re.findall(r"\(NEEDED\).*\[(.+)\]", _told("readelf", "-dW", library))}
+    needed = {
+        name for library in libraries for name in re.findall(r"\(NEEDED\).*\[(.+)\]", _told("readelf", "-dW", library))
+    }
     missing = sorted(needed - available.keys())
     defined = {name for name in needed - set(missing) for name in _defined(available[name])}
     absent = {name: version for library in libraries for name, version in _imported(library) if name not in defined}
