@@ -9,13 +9,26 @@ import pytest
 
 from e2e.cluster.controlplane import ControlPlane
 from tests.cluster import ClusterApi
-from tests.engine.harness import USER, Door, Engine, Operator, door
+from tests.engine.harness import RESOURCES, USER, Door, Engine, Operator, door, until
 
 
 @pytest.fixture(scope="session")
 def operator_kubeconfig(control_plane: ControlPlane) -> Path:
     """The operator's own user, so that the audit log tells its requests from others'."""
     return control_plane.kubeconfig_for(USER, ["system:masters"])
+
+
+@pytest.fixture(scope="session")
+def collected(control_plane: ControlPlane, cluster_api: ClusterApi) -> None:
+    """The garbage collector has learnt of the CRD, which takes it up to half a minute."""
+    owners, maps = RESOURCES.format("default"), "/api/v1/namespaces/default/configmaps"
+    spec = {"runtime": "vllm", "model": {"uri": "hf://org/repo"}}
+    kind = {"apiVersion": "modelport.io/v1alpha1", "kind": "ModelDeployment"}
+    owner = cluster_api.create(owners, {**kind, "metadata": {"name": "collected"}, "spec": spec})
+    reference = {**kind, "name": "collected", "uid": owner["metadata"]["uid"]}
+    cluster_api.create(maps, {"metadata": {"name": "collected", "ownerReferences": [reference]}})
+    cluster_api.request("DELETE", f"{owners}/collected")
+    until("it is collected", lambda: cluster_api.request("GET", f"{maps}/collected")[0] == 404, within=90)
 
 
 @pytest.fixture

@@ -48,6 +48,7 @@ def test_in_the_middle_of_an_edit(engine: Engine, writes: int) -> None:
     assert used & {item["metadata"]["name"] for item in engine.items("configmaps")}
 
 
+@pytest.mark.usefixtures("collected")
 def test_in_the_middle_of_a_deletion(engine: Engine) -> None:
     names = [f"model-{number}" for number in range(5)]
     for name in names:
@@ -61,6 +62,7 @@ def test_in_the_middle_of_a_deletion(engine: Engine) -> None:
     until("all is gone", lambda: not any(engine.items(kind) for kind in kinds))
 
 
+@pytest.mark.usefixtures("collected")
 def test_made_anew_under_the_same_name_while_nobody_looked(engine: Engine) -> None:
     engine.apply("alpha")
     engine.until_ready("alpha")

@@ -30,6 +30,7 @@ def test_a_name_that_is_taken_is_not_touched(engine: Engine) -> None:
     engine.until_ready("alpha")
 
 
+@pytest.mark.usefixtures("collected")
 def test_delete_then_apply_at_once(engine: Engine) -> None:
     engine.apply("alpha")
     engine.until_ready("alpha")
@@ -47,6 +48,7 @@ def test_delete_then_apply_at_once(engine: Engine) -> None:
     assert owners == {new["metadata"]["uid"]}
 
 
+@pytest.mark.usefixtures("collected")
 def test_a_leftover_that_stays_is_waited_for(engine: Engine) -> None:
     engine.apply("alpha")
     engine.until_ready("alpha")
@@ -58,6 +60,7 @@ def test_a_leftover_that_stays_is_waited_for(engine: Engine) -> None:
     engine.until_ready("alpha")
 
 
+@pytest.mark.usefixtures("collected")
 def test_deletion_needs_no_operator(engine: Engine) -> None:
     engine.apply("alpha")
     engine.until_ready("alpha")
@@ -130,6 +133,7 @@ def test_an_old_config_map_is_kept_for_as_long_as_a_revision_needs_it(engine: En
     assert config_map(engine, "alpha") != first
 
 
+@pytest.mark.usefixtures("collected")
 def test_replace_force(engine: Engine, kubectl: Kubectl) -> None:
     engine.apply("alpha")
     engine.until_ready("alpha")
