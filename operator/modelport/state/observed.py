@@ -102,7 +102,8 @@ class Child:
     deleting: bool
     applied_hash: str | None
     digest: bytes | None
-    """16 bytes over the values at the paths that we own (managedFields of manager `modelport`, operation Apply); None where we own nothing."""
+    """16 bytes over the paths that we own (managedFields of manager `modelport`, operation Apply): whoever changes a value of ours
+    takes its path. None where we own nothing."""
     facts: DeploymentFacts | ReplicaSetFacts | PodFacts | None = None
     owner: str | None = None
     """The controlling owner as kubectl would name it: ModelDeployment.modelport.io/assistant."""

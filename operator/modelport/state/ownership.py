@@ -1,8 +1,9 @@
 """Which fields of an object are ours, and whether they still say what we applied.
 
 The API server's managedFields are the record: whoever changes or removes a value that we applied takes its path out of
-our entry. So drift made by anybody, while the operator ran or not, shows as a path that we own no longer. What others
-add beside our fields is never looked at. Pure; it must never keep a body.
+our entry. So drift made by anybody, while the operator ran or not, shows as a path that we own no longer, and no value
+has to be compared (the server may well have written ours in another form). What others add beside our fields is never
+looked at. Pure; it must never keep a body.
 """
 
 from __future__ import annotations
@@ -33,16 +34,16 @@ def entry(raw: Mapping[str, Any]) -> Tree | None:
     return None
 
 
-def digest(raw: Mapping[str, Any], tree: Tree) -> bytes:
-    """16 bytes over the owned paths and the values at them; changes exactly when one of them does."""
-    return blake2b(_canonical(_values(raw, tree)).encode(), digest_size=16).digest()
-
-
 def shape(tree: Tree) -> str:
-    """The owned paths alone, in a form that children of the same shape share."""
+    """The owned paths in the server's own order, as one string that children of the same shape share."""
     metadata = {key: below for key, below in tree.get("f:metadata", {}).items() if key != "f:ownerReferences"}
     rest = {key: below for key, below in tree.items() if key != "f:metadata"}
     return sys.intern(_canonical({**rest, "f:metadata": metadata} if metadata else rest))
+
+
+def digest(shape: str) -> bytes:
+    """16 bytes that change when an owned path comes or goes."""
+    return blake2b(shape.encode(), digest_size=16).digest()
 
 
 def covers(owned: str | None, manifest: Mapping[str, Any]) -> bool:
@@ -56,35 +57,14 @@ def covers(owned: str | None, manifest: Mapping[str, Any]) -> bool:
     return _covered({"metadata": claimed, **rest}, tree)
 
 
-def _values(value: Any, tree: Tree) -> Any:
-    if not tree or value is None:
-        return value  # a leaf, an atomic list or map, or something that somebody removed
-    return {key: key == "." or _values(_at(value, key), below) for key, below in tree.items()}
-
-
-def _at(value: Any, step: str) -> Any:
-    """What lies one step below, or None."""
-    kind, rest = step[:1], step[2:]
-    if kind == "f":
-        return value.get(rest) if isinstance(value, Mapping) else None
-    if not isinstance(value, list):
-        return None
-    wanted = _decoded(rest)
-    if kind == "k":
-        return next((item for item in value if _has_keys(item, wanted)), None)
-    if kind == "v":
-        return wanted if wanted in value else None
-    return value[wanted] if wanted < len(value) else None
-
-
 def _has_keys(item: Any, keys: Mapping[str, Any]) -> bool:
     """Whether it is the item with those keys; a key that it leaves out has the server's default."""
     return isinstance(item, Mapping) and all(item.get(key, value) == value for key, value in keys.items())
 
 
 def _covered(value: Any, tree: Tree) -> bool:
-    if value is None or value in ({}, []) or not tree:
-        return True  # nothing that could be claimed, or owned as a whole
+    if not tree or _claims_nothing(value):
+        return True  # owned as a whole
     if isinstance(value, Mapping):
         return all(_child_covered(below, tree.get(f"f:{key}", _MISSING)) for key, below in value.items())
     if isinstance(value, list):
@@ -93,20 +73,32 @@ def _covered(value: Any, tree: Tree) -> bool:
 
 
 def _child_covered(value: Any, tree: Any) -> bool:
-    if tree is _MISSING:
-        return value is None or value in ({}, [])
-    return _covered(value, tree)
+    return _claims_nothing(value) if tree is _MISSING else _covered(value, tree)
+
+
+def _claims_nothing(value: Any) -> bool:
+    """Null, an empty map and an empty list are dropped by the API server."""
+    return value is None or (not value and isinstance(value, list | Mapping))
 
 
 def _item_tree(item: Any, tree: Tree) -> Any:
+    """What is owned of a list's item; items of one list have the same keys."""
     if not isinstance(item, Mapping):
         return tree.get(f"v:{json.dumps(item)}", _MISSING)
-    found = (below for step, below in tree.items() if step[:2] == "k:" and _has_keys(item, _decoded(step[2:])))
-    return next(found, _MISSING)
+    first = next((step for step in tree if step[:2] == "k:"), None)
+    if first is None:
+        return _MISSING
+    keys = {key: item.get(key) for key in _decoded(first[2:])}
+    found = tree.get(f"k:{_canonical(keys)}", _MISSING)
+    if found is not _MISSING or None not in keys.values():
+        return found
+    return next(
+        (below for step, below in tree.items() if step[:2] == "k:" and _has_keys(item, _decoded(step[2:]))), _MISSING
+    )
 
 
 def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 @lru_cache(maxsize=4096)

@@ -52,7 +52,7 @@ def project_child(raw: Raw) -> Child:
     metadata, kind = raw["metadata"], raw["kind"]
     controller = next((ref for ref in metadata.get("ownerReferences") or () if ref.get("controller")), None)
     facts = _FACTS.get(kind)
-    tree = None if kind in _MADE_BY_OTHERS else ownership.entry(raw)
+    owned = None if kind in _MADE_BY_OTHERS else _owned(raw)
     return Child(
         kind=kind,
         namespace=metadata["namespace"],
@@ -63,17 +63,22 @@ def project_child(raw: Raw) -> Child:
         resource_name=(metadata.get("labels") or {}).get(LABEL_NAME, ""),
         deleting="deletionTimestamp" in metadata,
         applied_hash=_annotations(metadata).get(ANNOTATION_APPLIED_HASH),
-        digest=ownership.digest(raw, tree) if tree else None,
+        digest=ownership.digest(owned) if owned else None,
         facts=facts(raw) if facts else None,
         owner=_owner(controller) if controller else None,
-        owned=ownership.shape(tree) if tree else None,
+        owned=owned,
     )
 
 
 def owned_digest(raw: Raw) -> bytes | None:
-    """16 bytes over the values at the paths that we own, None where we own nothing."""
+    """16 bytes over what we own of an object, None where we own nothing."""
+    owned = _owned(raw)
+    return ownership.digest(owned) if owned else None
+
+
+def _owned(raw: Raw) -> str | None:
     tree = ownership.entry(raw)
-    return ownership.digest(raw, tree) if tree else None
+    return ownership.shape(tree) if tree else None
 
 
 def _owner(reference: Raw) -> str:

@@ -97,8 +97,8 @@ def rolled_out(desired: Desired, observed: Observed, view: Rollout) -> bool:
     facts = view.facts
     return (
         facts is not None
-        and as_desired(desired, observed)
         and acted_on(facts, desired.replicas)
         and facts.replicas == facts.updated == facts.ready == desired.replicas
         and pods_proved(desired, view)
+        and as_desired(desired, observed)
     )
