@@ -56,7 +56,7 @@ class Watch:
         self._project = project
         self._sink = sink
         self._reconnected = reconnected
-        self._version: str | None = None
+        self.version: str | None = None
         self.synced = asyncio.Event()
 
     async def run(self) -> None:
@@ -64,13 +64,13 @@ class Watch:
         pause = _PAUSE
         while True:
             try:
-                if self._version is None:
+                if self.version is None:
                     await self._list()
                 await self._follow()
                 pause = _PAUSE
             except Gone:
                 self._note("gone")
-                self._version = None
+                self.version = None
             except TimeoutError:
                 self._note("silent")
             except (ApiError, OSError, ValueError) as problem:  # ValueError: a line cut off in the middle
@@ -87,12 +87,12 @@ class Watch:
                 children += [self._projected(item) for item in page.items]
                 version = page.resource_version
         self._sink.listed(self._kind.name, self._namespace, children, version)
-        self._version = version
+        self.version = version
         self.synced.set()
 
     async def _follow(self) -> None:
-        assert self._version is not None
-        stream = self._cluster.events(self._kind, self._namespace, LABEL_NAME, self._version)
+        assert self.version is not None
+        stream = self._cluster.events(self._kind, self._namespace, LABEL_NAME, self.version)
         async with aclosing(stream) as events:
             async for event in events:
                 item = event["object"]
@@ -100,7 +100,7 @@ class Watch:
                     self._sink.lost(self._projected(item))
                 elif event["type"] != "BOOKMARK":
                     self._sink.seen(self._projected(item))
-                self._version = item["metadata"]["resourceVersion"]
+                self.version = item["metadata"]["resourceVersion"]
 
     def _projected(self, item: dict[str, Any]) -> Child:
         """Items of a LIST carry no kind."""

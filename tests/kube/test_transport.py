@@ -1,0 +1,140 @@
+"""One request against a real socket: what is tried again, how long is waited, and what is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from modelport.kube.connection import Connection
+from modelport.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound, Unauthorized, Unavailable
+from modelport.kube.lease import NotLeader
+from modelport.kube.transport import Transport
+
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+current-context: test
+clusters: [{{name: test, cluster: {{server: "{server}"}}}}]
+contexts: [{{name: test, context: {{cluster: test, user: test}}}}]
+users: [{{name: test, user: {{token: "{token}"}}}}]
+"""
+
+
+class Script:
+    """Answers with these one after the other, then with 200."""
+
+    def __init__(self) -> None:
+        self.answers: list[web.Response] = []
+        self.tokens: list[str | None] = []
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.tokens.append(request.headers.get("Authorization"))
+        return self.answers.pop(0) if self.answers else web.json_response({"kind": "Done"})
+
+
+def refusal(code: int, headers: dict[str, str] | None = None) -> web.Response:
+    return web.json_response({"kind": "Status", "code": code, "message": f"said {code}"}, status=code, headers=headers)
+
+
+@pytest.fixture
+async def script(tmp_path: Path) -> AsyncIterator[tuple[Script, Transport, list[tuple[str, str, int]], Path]]:
+    script = Script()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", script.handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    kubeconfig = tmp_path / "kubeconfig"
+    server = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    kubeconfig.write_text(KUBECONFIG.format(server=server, token="old"))
+    connection = Connection(str(kubeconfig))
+    await connection.load()
+    counted: list[tuple[str, str, int]] = []
+    transport = Transport(connection, lambda *one: counted.append(one))
+    yield script, transport, counted, kubeconfig
+    await transport.close()
+    await runner.cleanup()
+
+
+async def send(transport: Transport) -> object:
+    return await transport.request("PATCH", "/x", verb="apply", resource="things", body={})
+
+
+async def test_retry_after_is_obeyed(script: tuple[Script, Transport, list[tuple[str, str, int]], Path]) -> None:
+    server, transport, counted, _ = script
+    server.answers = [refusal(429, {"Retry-After": "1"}), refusal(503)]
+    started = time.monotonic()
+    assert await send(transport) == {"kind": "Done"}
+    assert time.monotonic() - started >= 1.0
+    assert [code for _, _, code in counted] == [429, 503, 200]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(400, Invalid), (403, Forbidden), (404, NotFound), (409, Conflict), (422, Invalid)]
+)
+async def test_what_is_refused_for_good_is_not_sent_again(
+    script: tuple[Script, Transport, list[tuple[str, str, int]], Path], code: int, kind: type[ApiError]
+) -> None:
+    server, transport, counted, _ = script
+    server.answers = [refusal(code)]
+    with pytest.raises(kind, match=f"said {code}"):
+        await send(transport)
+    assert counted == [("apply", "things", code)]
+
+
+async def test_a_rotated_token_is_read_after_401(
+    script: tuple[Script, Transport, list[tuple[str, str, int]], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, transport, _, kubeconfig = script
+    kubeconfig.write_text(kubeconfig.read_text().replace("old", "new"))
+    monkeypatch.setattr("modelport.kube.connection._RELOAD_AT_MOST_EVERY", 0.0)
+    server.answers = [refusal(401)]
+    await send(transport)
+    assert server.tokens == ["Bearer old", "Bearer new"]
+
+
+async def test_401_that_stays_is_an_error(
+    script: tuple[Script, Transport, list[tuple[str, str, int]], Path],
+) -> None:
+    server, transport, counted, _ = script
+    server.answers = [refusal(401)] * 9
+    with pytest.raises(Unauthorized):
+        await send(transport)
+    assert len(counted) == 1  # it was loaded a moment ago
+
+
+async def test_each_try_of_a_write_passes_the_gate(
+    script: tuple[Script, Transport, list[tuple[str, str, int]], Path],
+) -> None:
+    server, transport, counted, _ = script
+    server.answers = [refusal(500)] * 9
+    passed = 0
+
+    def gate() -> None:
+        nonlocal passed
+        passed += 1
+        if passed == 3:
+            raise NotLeader("lost meanwhile")
+
+    with pytest.raises(NotLeader):
+        await transport.request("PATCH", "/x", verb="apply", resource="things", body={}, gate=gate)
+    assert len(counted) == 2
+
+
+async def test_no_connection_is_unavailable(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(KUBECONFIG.format(server="http://127.0.0.1:9", token="x"))
+    connection = Connection(str(kubeconfig))
+    await connection.load()
+    counted: list[tuple[str, str, int]] = []
+    transport = Transport(connection, lambda *one: counted.append(one))
+    with pytest.raises(Unavailable, match="no answer from the API server"):
+        await transport.request("GET", "/x", verb="get", resource="things", attempts=2)
+    await transport.close()
+    assert counted == [("get", "things", 0)] * 2
+    await asyncio.sleep(0)

@@ -1,0 +1,166 @@
+"""LIST and WATCH against an API server in memory that breaks off as real ones do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from modelport.control.cache import Cache
+from modelport.kube import watch as module
+from modelport.kube.client import Page
+from modelport.kube.errors import Gone, Unavailable
+from modelport.kube.kinds import SERVICE, Kind
+from modelport.kube.watch import Watch
+from modelport.state.project import project_child
+
+KEY = ("ns", "a")
+
+
+class Server:
+    """Services in memory, a version that counts, and streams that a test can break."""
+
+    def __init__(self) -> None:
+        self.version = 10
+        self.objects: dict[str, dict[str, Any]] = {}
+        self.history: list[dict[str, Any]] = []
+        self.changed = asyncio.Event()
+        self.breaks: list[Exception | None] = []
+        self.lists = 0
+
+    def put(self, name: str) -> None:
+        self._tell("MODIFIED" if name in self.objects else "ADDED", name)
+
+    def remove(self, name: str, *, unseen: bool = False) -> None:
+        self._tell("DELETED", name)
+        if unseen:
+            self.history.pop()
+
+    def bookmark(self) -> None:
+        self.version += 1
+        self._append("BOOKMARK", {"metadata": {"resourceVersion": str(self.version)}})
+
+    def end(self, how: Exception | None) -> None:
+        """Break the stream that is open."""
+        self.breaks.append(how)
+        self.changed.set()
+
+    def _tell(self, what: str, name: str) -> None:
+        self.version += 1
+        metadata = {
+            "name": name,
+            "namespace": "ns",
+            "uid": f"uid-{name}",
+            "resourceVersion": str(self.version),
+            "labels": {"modelport.io/name": "a"},
+        }
+        self.objects[name] = {"metadata": metadata, "spec": {}}
+        self._append(what, {"kind": "Service", **self.objects[name]})
+        if what == "DELETED":
+            del self.objects[name]
+
+    def _append(self, what: str, item: dict[str, Any]) -> None:
+        self.history.append({"type": what, "object": item})
+        self.changed.set()
+
+    async def pages(self, kind: Kind, namespace: str | None, selector: str) -> AsyncGenerator[Page, None]:
+        self.lists += 1
+        for item in list(self.objects.values()):
+            yield Page([dict(item)], str(self.version))
+        yield Page([], str(self.version))
+
+    async def events(
+        self, kind: Kind, namespace: str | None, selector: str, since: str
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        position = next(
+            (n for n, e in enumerate(self.history) if int(e["object"]["metadata"]["resourceVersion"]) > int(since)),
+            len(self.history),
+        )
+        while True:
+            while position < len(self.history):
+                yield self.history[position]
+                position += 1
+            if self.breaks:
+                how = self.breaks.pop(0)
+                if how is None:
+                    return
+                raise how
+            self.changed.clear()
+            await self.changed.wait()
+
+
+@asynccontextmanager
+async def watching(server: Server, cache: Cache, noted: list[str]) -> AsyncGenerator[Watch, None]:
+    watch = Watch(server, SERVICE, None, project_child, cache, lambda kind, why: noted.append(why))  # type: ignore[arg-type]
+    task = asyncio.create_task(watch.run())
+    await watch.synced.wait()
+    yield watch
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Let the tasks go on until it is so."""
+    async with asyncio.timeout(5):
+        while not true():  # noqa: ASYNC110 - each look lets the other tasks go one step on
+            await asyncio.sleep(0)
+
+
+def names(cache: Cache) -> set[str]:
+    return {child.name for child in cache.children(KEY)}
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PAUSE", 0.0)
+
+
+async def test_what_is_there_and_what_comes_and_goes() -> None:
+    server, cache = Server(), Cache()
+    server.put("one")
+    async with watching(server, cache, []):
+        assert names(cache) == {"one"}
+        server.put("two")
+        await until(lambda: names(cache) == {"one", "two"})
+        server.remove("one")
+        await until(lambda: names(cache) == {"two"})
+    assert server.lists == 1
+
+
+@pytest.mark.parametrize(
+    "how", [None, TimeoutError(), Unavailable(0, "reset"), ConnectionResetError(), ValueError("cut")]
+)
+async def test_a_stream_that_breaks_off_goes_on_where_it_was(how: Exception | None) -> None:
+    server, cache = Server(), Cache()
+    server.put("one")
+    async with watching(server, cache, []):
+        server.put("two")
+        await until(lambda: names(cache) == {"one", "two"})
+        server.end(how)
+        server.put("three")
+        await until(lambda: names(cache) == {"one", "two", "three"})
+    assert server.lists == 1
+
+
+async def test_a_deletion_that_no_stream_told_is_found_after_410() -> None:
+    server, cache = Server(), Cache()
+    noted: list[str] = []
+    server.put("one")
+    server.put("two")
+    async with watching(server, cache, noted):
+        server.remove("one", unseen=True)
+        server.bookmark()
+        server.end(Gone(410, "too old"))
+        await until(lambda: names(cache) == {"two"})
+    assert noted == ["gone"]
+    assert server.lists == 2
+
+
+async def test_a_bookmark_moves_the_point_from_which_the_stream_goes_on() -> None:
+    server, cache = Server(), Cache()
+    async with watching(server, cache, []) as watch:
+        server.bookmark()
+        await until(lambda: watch.version == str(server.version))
