@@ -118,15 +118,19 @@ class Operator:
 
     def start(self) -> Operator:
         """Start it and wait until it leads and its cache is full."""
+        self.launch("operator-under-test")
+        until("the operator leads", lambda: self._alive() and self.metric("modelport_leader") == 1)
+        until("the operator is ready", lambda: self.get("/readyz") is not None)
+        return self
+
+    def launch(self, pod: str) -> None:
+        """Start it as the container of a pod, which is its name in the Lease."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         command = [sys.executable, "-m", "modelport", "run", "--port", str(self.port), *self.arguments]
-        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "POD_NAME": "operator-under-test"}
+        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "POD_NAME": pod}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stderr=log, stdin=subprocess.DEVNULL)
-        until("the operator leads", lambda: self._alive() and self.metric("modelport_leader") == 1)
-        until("the operator is ready", lambda: self._get("/readyz") is not None)
-        return self
 
     def kill(self) -> None:
         """SIGKILL, as an OOM killer or a dying node does it."""
@@ -138,8 +142,9 @@ class Operator:
 
     def metric(self, name: str) -> float:
         """Sum of a metric's samples."""
-        text = self._get("/metrics") or ""
-        lines = [line for line in text.splitlines() if line.startswith((f"{name} ", f"{name}{{"))]
+        text = self.get("/metrics") or ""
+        exact = (name,) if name.endswith("}") else (f"{name} ", f"{name}{{")
+        lines = [line for line in text.splitlines() if line.startswith(exact)]
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
     def resident_mib(self) -> float:
@@ -162,7 +167,8 @@ class Operator:
         self.process = None
         return code
 
-    def _get(self, path: str) -> str | None:
+    def get(self, path: str) -> str | None:
+        """What its web server answers with 200."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
                 return str(answer.read().decode())

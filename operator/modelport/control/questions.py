@@ -107,8 +107,9 @@ class Questions:
             memory.asking = False
         self._meter.asked(result)
         memory.door = Door(resource.generation, result, detail)
-        definite = result is not DoorResult.UNREACHABLE
-        memory.unanswered = 0 if definite else memory.unanswered + 1
-        pause = AGAIN_EVERY if definite else min(FIRST_AGAIN * 2.0**memory.unanswered, AGAIN_EVERY)
-        memory.ask_again_at = self._clock() + pause
+        if memory.asked_generation == resource.generation:
+            good = result in (DoorResult.ANSWERED, DoorResult.AUTH_REQUIRED)
+            memory.unanswered = 0 if good else memory.unanswered + 1
+            pause = AGAIN_EVERY if good else min(FIRST_AGAIN * 2.0 ** min(memory.unanswered, 16), AGAIN_EVERY)
+            memory.ask_again_at = self._clock() + pause
         self._wake(key)
