@@ -9,7 +9,8 @@ import pytest
 
 from e2e.cluster.controlplane import ControlPlane
 from tests.cluster import ClusterApi
-from tests.engine.harness import RESOURCES, USER, Door, Engine, Operator, door, until
+from tests.engine.door import Door, door
+from tests.engine.harness import RESOURCES, USER, Engine, Operator, until
 
 
 @pytest.fixture(scope="session")

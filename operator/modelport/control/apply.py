@@ -7,7 +7,6 @@ write an object that it has not either created or seen to be ours.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 
@@ -22,8 +21,6 @@ from modelport.render.desired import Child as Desired
 from modelport.state.observed import Child, Obstacle, Resource
 from modelport.state.plan import Adopt, Apply, Plan, judge_existing
 from modelport.state.project import project_child
-
-logger = logging.getLogger(__name__)
 
 FIGHTS = 3
 FIGHT_WINDOW = 600.0
@@ -46,14 +43,15 @@ class Applier:
         self._clock = clock
 
     async def carry_out(self, plan: Plan, resource: Resource, memory: Memory) -> None:
-        """Write in the plan's order up to the first obstacle, which is remembered."""
+        """Write in the plan's order up to the first obstacle, which is remembered; a fight over one child stops no other."""
         known = {(c.kind, c.name): c for c in self._cache.children((resource.namespace, resource.name))}
         memory.obstacles = ()
         for step in plan.apply:
             obstacle = await self._apply(step, known.get((step.child.kind, step.child.name)), resource, memory)
             if obstacle is not None:
-                memory.obstacles = (obstacle,)
-                return
+                memory.obstacles += (obstacle,)
+                if obstacle.reason != Reason.FIELD_CONFLICT:
+                    return
         for unwanted in plan.delete:
             await self._cluster.delete(CHILD_KINDS[unwanted.kind], resource.namespace, unwanted.name, unwanted.uid)
             memory.accepted.pop((unwanted.kind, unwanted.name), None)
