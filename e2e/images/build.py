@@ -83,6 +83,8 @@ def _build(image: Image, position: str) -> None:
         _export(stored, f"oci-archive:{work / 'image.tar'}:{image.reference}")
         (work / "image.tar").rename(target)
     _drop_older(image, target)
+    if not any(other.base == image.name for other in IMAGES.values()):
+        _buildah("rmi", stored, image.reference)  # its archive is enough, and some are large
     say(f"{position} image {image.reference} ... {time.monotonic() - started:.0f} s")
 
 

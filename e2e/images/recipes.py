@@ -64,7 +64,7 @@ IMAGES = {
             "localhost/vllm-cpu:0.32.0",
             HERE / "vllm" / "Dockerfile",
             HERE / "vllm",
-            ("requirements.lock", "hollow.py"),
+            ("requirements.lock", "stubs.py"),
         ),
     )
 }
