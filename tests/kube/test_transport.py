@@ -138,3 +138,33 @@ async def test_no_connection_is_unavailable(tmp_path: Path) -> None:
     await transport.close()
     assert counted == [("get", "things", 0)] * 2
     await asyncio.sleep(0)
+
+
+async def read_all(transport: Transport) -> None:
+    async with transport.lines("/x", resource="things", query={}, silence=5.0) as content:
+        while await content.readline():
+            pass
+
+
+async def test_a_watch_that_is_cut_off_is_unavailable(tmp_path: Path) -> None:
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}\n{}\r\n")
+        await writer.drain()
+        writer.transport.abort()
+
+    async with await asyncio.start_server(cut, "127.0.0.1", 0) as server:
+        kubeconfig = tmp_path / "kubeconfig"
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        kubeconfig.write_text(KUBECONFIG.format(server=address, token="x"))
+        connection = Connection(str(kubeconfig))
+        await connection.load()
+        transport = Transport(connection, lambda *one: None)
+        with pytest.raises(Unavailable, match="connection was lost"):
+            await read_all(transport)
+        await transport.close()
+
+
+async def test_a_kubeconfig_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="credentials cannot be loaded"):
+        await Connection(str(tmp_path / "none")).load()

@@ -11,6 +11,7 @@ from modelport.app import logging as logs
 from modelport.app.operator import Operator, Options
 from modelport.app.settings import DEFAULT_FILE, SettingsError, load
 from modelport.kube.connection import Connection
+from modelport.kube.errors import Unavailable
 
 
 @click.command()
@@ -45,5 +46,8 @@ def run(
 
 async def _run(options: Options) -> None:
     connection = Connection(options.kubeconfig)
-    await connection.load()
+    try:
+        await connection.load()
+    except Unavailable as problem:
+        raise click.ClickException(problem.message) from problem
     await Operator(options, connection).run()

@@ -74,6 +74,7 @@ async def watch(cache: Cache, connection: Connection, namespaces: tuple[str, ...
         registry=registry(cache, connection),
         settings=settings(),
         standalone=True,
+        identity=names.MANAGED_BY,  # else kopf asks for the user's name, and a container's user has none
         clusterwide=not namespaces,
         namespaces=namespaces,
     )

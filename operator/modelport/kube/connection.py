@@ -15,6 +15,8 @@ from kubernetes.aio import config as kube_config
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 
+from modelport.kube.errors import Unavailable
+
 _SERVICE_ENV = "KUBERNETES_SERVICE_HOST"
 _RELOAD_AT_MOST_EVERY = 5.0
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -31,7 +33,13 @@ class Connection:
         self.ssl: ssl.SSLContext
 
     async def load(self) -> None:
-        """Read configuration and credentials (again)."""
+        """Read configuration and credentials (again); Unavailable when they cannot be read now."""
+        try:
+            await self._load()
+        except kube_config.ConfigException as problem:
+            raise Unavailable(0, f"the credentials cannot be loaded: {problem}") from problem
+
+    async def _load(self) -> None:
         configuration = type.__call__(Configuration)  # the class itself returns a process-wide default
         if self._kubeconfig is None and os.environ.get(_SERVICE_ENV):
             kube_config.load_incluster_config(client_configuration=configuration)
@@ -78,7 +86,10 @@ class Connection:
 
     async def authorization(self) -> str | None:
         """The Authorization header, with a fresh token."""
-        settings = await self._configuration.auth_settings()
+        try:
+            settings = await self._configuration.auth_settings()
+        except kube_config.ConfigException as problem:  # the token file is just being replaced
+            raise Unavailable(0, f"the token cannot be read: {problem}") from problem
         token = settings.get("BearerToken", {}).get("value")
         return str(token).strip() if token else None
 

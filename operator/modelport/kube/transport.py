@@ -79,6 +79,8 @@ class Transport:
                         return content.decode(errors="replace") if text else json.loads(content)
                     failure = error(answer.status, _decoded(content))
                     pause = max(pause, _retry_after(answer.headers))
+            except Unavailable as problem:
+                failure = problem
             except (aiohttp.ClientError, TimeoutError, OSError) as problem:
                 self._count(verb, resource, 0)
                 failure = Unavailable(0, f"no answer from the API server: {problem or type(problem).__name__}")
@@ -96,14 +98,19 @@ class Transport:
     ) -> AsyncIterator[aiohttp.StreamReader]:
         """A watch: its body is read line by line; TimeoutError after `silence` seconds without a byte."""
         timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=silence)
-        async with self._send("GET", path, query, None, {}, timeout=timeout, read_bufsize=_LINE) as answer:
-            self._count("watch", resource, answer.status)
-            if answer.status >= 300:
-                failure = error(answer.status, _decoded(await answer.read()))
-                if isinstance(failure, Unauthorized):
-                    await self._connection.renew()
-                raise failure
-            yield answer.content
+        try:
+            async with self._send("GET", path, query, None, {}, timeout=timeout, read_bufsize=_LINE) as answer:
+                self._count("watch", resource, answer.status)
+                if answer.status >= 300:
+                    failure = error(answer.status, _decoded(await answer.read()))
+                    if isinstance(failure, Unauthorized):
+                        await self._connection.renew()
+                    raise failure
+                yield answer.content
+        except TimeoutError:
+            raise
+        except aiohttp.ClientError as problem:
+            raise Unavailable(0, f"the connection was lost: {problem or type(problem).__name__}") from problem
 
     @asynccontextmanager
     async def _send(
