@@ -102,7 +102,7 @@ async def test_401_that_stays_is_an_error(
     script: tuple[Script, Transport, list[tuple[str, str, int]], Path],
 ) -> None:
     server, transport, counted, _ = script
-    server.answers = [refusal(401)] * 9
+    server.answers = [refusal(401) for _ in range(9)]
     with pytest.raises(Unauthorized):
         await send(transport)
     assert len(counted) == 1  # it was loaded a moment ago
@@ -112,7 +112,7 @@ async def test_each_try_of_a_write_passes_the_gate(
     script: tuple[Script, Transport, list[tuple[str, str, int]], Path],
 ) -> None:
     server, transport, counted, _ = script
-    server.answers = [refusal(500)] * 9
+    server.answers = [refusal(500) for _ in range(9)]
     passed = 0
 
     def gate() -> None:
