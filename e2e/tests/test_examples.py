@@ -76,7 +76,7 @@ def test_typo_says_what_is_wrong_and_what_to_do() -> None:
     resource = until("typo names its cause", told, 180)
     message = resource["status"]["message"]
     assert "HuggingFaceTB/SmolLM2-135M-Instrukt" in message
-    assert "model.uri" in message
+    assert "correct the URI" in message
     assert message in kubectl("get", "mdep", "typo", "-n", stack.MODELS, "-o", "wide")
 
 
@@ -100,7 +100,7 @@ def test_the_table_reads_well(serving: Serving) -> None:
     header, *rows = kubectl("get", "mdep", "-n", stack.MODELS).splitlines()
     assert header.split() == ["NAME", "RUNTIME", "MODEL", "READY", "STATUS", "GPUS", "AGE"]
     language = next(row.split() for row in rows if row.startswith("language "))
-    assert language[1:5] == ["fastapi", "language", "1/1", "Ready"]
+    assert language[1:5] == ["fastapi", "app:app", "1/1", "Ready"]
 
 
 def test_status_is_whole(serving: Serving) -> None:
