@@ -21,7 +21,7 @@ def settings() -> kopf.OperatorSettings:
     chosen.scanning.disabled = True
     chosen.peering.standalone = True
     chosen.posting.enabled = False
-    chosen.watching.chunk_size = 250
+    chosen.watching.chunk_size = 100
     chosen.watching.server_timeout = 600
     chosen.watching.client_timeout = 660
     chosen.watching.connect_timeout = 10
