@@ -23,7 +23,6 @@ app = FastAPI()
 def answer():
     return {"well": True}
 """
-BROKEN_APP = APP.replace("return", "raise RuntimeError('no model') or")
 IMAGE = "docker.io/modelport/language:0.1.0"
 
 
@@ -78,12 +77,6 @@ FAILURES = {
         ("application", "app"),
         {"fastapi": {"app": "app:app"}},
     ),
-    "answer": Failure(
-        app(fastapi={"app": "broken:app", "code": {"configMapName": "failing-code"}}),
-        "NotAnswering",
-        ("500",),
-        {"fastapi": {"app": "app:app"}},
-    ),
     "claim": Failure(
         app(model={"uri": "pvc://no-such-claim/weights"}),
         "MissingReference",
@@ -100,7 +93,7 @@ def failing() -> Any:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "failing-code"},
-        "data": {"app.py": APP, "broken.py": BROKEN_APP},
+        "data": {"app.py": APP},
     }
     resources = [
         {
