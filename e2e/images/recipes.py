@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
-_WORKSPACE = ("pyproject.toml", "uv.lock", "README.md", "LICENSE", "agent/pyproject.toml", "runtime/pyproject.toml")
+_WORKSPACE = ("pyproject.toml", "uv.lock", "agent/pyproject.toml", "runtime/pyproject.toml")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ IMAGES = {
     image.name: image
     for image in (
         Image("base", "localhost/base:bookworm", HERE / "base" / "Dockerfile", HERE / "base", (), base=None),
-        _ours("operator", "Dockerfile", "operator"),
+        _ours("operator", "Dockerfile", "operator", "README.md", "LICENSE"),
         _ours("agent", "agent/Dockerfile", "agent/modelport_agent"),
         _ours("runtime", "runtime/Dockerfile", "runtime/modelport_runtime"),
         Image(

@@ -72,7 +72,11 @@ def test_an_old_revision_survives_a_broken_new_one(serving: Serving, apply: Call
 
     told = until("the status names the import error", crashed, 120)
     assert "nowhere" in told["status"]["message"]
-    assert condition(told, "Available")["status"] == "True"
+    until(
+        "the old pod serves",
+        lambda: condition(get("mdep", "survivor", stack.MODELS), "Available")["status"] == "True",
+        60,
+    )
     kubectl("delete", "pod", old["metadata"]["name"], "-n", stack.MODELS)
     until("an old pod is back", lambda: serving_endpoints("survivor") == 1, 120)
     with reach("survivor", stack.MODELS) as address:
