@@ -6,11 +6,14 @@ without a password): then it names the one command that does it.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,10 +128,22 @@ def _require_packages(needs: Needs, purpose: str) -> None:
         raise SetupError(
             f"'{purpose}' is set up on Debian and its relatives only; it needs what there is called: {names}"
         )
-    missing = _missing(needs.packages)
-    if not missing:
-        return
-    install = f"apt-get install -y --no-install-recommends {' '.join(missing)}"
+    with _one_at_a_time():
+        missing = _missing(needs.packages)
+        if missing:
+            _install(missing, purpose)
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Held by one of our processes at a time: cluster and images are set up side by side, and apt serves one caller."""
+    with (cache() / "packages.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _install(missing: list[str], purpose: str) -> None:
+    install = f"apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 {' '.join(missing)}"
     command = as_root(["sh", "-c", _INSTALL.format(install=install)])
     if command is None:
         raise SetupError(
