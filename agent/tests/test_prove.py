@@ -202,6 +202,21 @@ async def test_what_is_no_answer(change: dict[str, Any], expected: Reason) -> No
         assert not prover.verdict.ready
 
 
+async def test_a_secret_that_changes_takes_no_server_out_that_has_the_key_of_its_start(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("old\n")
+    app = Faulty(key="old")
+    async with serving(app) as url, proving(url, api_key_file=str(key), interval=0.2) as prover:
+        await until(lambda: prover.verdict.ready)
+        key.write_text("new\n")
+        asked = app.asked
+        await until(lambda: app.asked > asked + 2)
+        assert prover.verdict.ready
+        app.key = "new"  # the server was started anew, with the key of today
+        await until(lambda: not prover.verdict.ready)
+        await until(lambda: prover.verdict.ready)
+
+
 async def test_the_mounted_key_is_read_anew(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("old\n")

@@ -44,7 +44,10 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--host", default="0.0.0.0", help="address of both ports (default: %(default)s)")
     serving.add_argument("--port", type=int, default=8000, help="the application (default: %(default)s)")
     serving.add_argument(
-        "--management-port", type=int, default=8002, help="/healthz, /readyz, /metrics, /drain (default: %(default)s)"
+        "--management-port",
+        type=int,
+        default=8002,
+        help="/healthz, /readyz, /startupz, /metrics, /drain (default: %(default)s)",
     )
     return parser
 

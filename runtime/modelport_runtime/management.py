@@ -1,4 +1,4 @@
-"""The management port: /healthz, /readyz, /metrics and /drain, in a thread with an event loop of its own.
+"""The management port: /healthz, /readyz, /startupz, /metrics and /drain, in a thread with an event loop of its own.
 
 Why a thread: a handler that computes inside `async def` (the most usual way to write a model service) blocks the
 application's event loop for as long as one answer takes. On that same loop the kubelet's probes would time out with
@@ -68,6 +68,8 @@ class Management:
                 return self._health()
             case "/readyz":
                 return self._readiness()
+            case "/startupz":
+                return _json(200 if self.prover.started else 503, {"started": self.prover.started})
             case "/metrics":
                 accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
                 return 200, *self.metrics.page(accept.decode("latin-1"))
@@ -75,7 +77,7 @@ class Management:
                 left = await self.draining.finish(self._in_flight)
                 return _json(200, {"drained": left == 0, "inFlight": left})
             case _:
-                return _json(404, {"message": "this port has /healthz, /readyz, /metrics and /drain"})
+                return _json(404, {"message": "this port has /healthz, /readyz, /startupz, /metrics and /drain"})
 
     def _health(self) -> Reply:
         blocked, limit = self.pulse.blocked(), self._settings.patience

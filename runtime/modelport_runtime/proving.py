@@ -17,6 +17,7 @@ from modelport_runtime.asking import ask
 from modelport_runtime.counting import Counting
 from modelport_runtime.settings import Request, Settings
 from modelport_runtime.verdict import (
+    CONCLUSIVE,
     DRAINING,
     STARTING,
     Answer,
@@ -46,6 +47,8 @@ class Prover:
         self._settings = settings
         self._folder = folder
         self._verdict = STARTING
+        self.started = False
+        """The start is over: the first question has been answered, or none is asked."""
 
     def verdict(self, draining: bool) -> Verdict:
         return DRAINING if draining else self._verdict
@@ -81,5 +84,7 @@ class Prover:
     def _settle(self, verdict: Verdict) -> None:
         if verdict.reason is not self._verdict.reason:
             level = logging.INFO if verdict.ready or verdict.reason is Reason.STARTING else logging.WARNING
-            log.log(level, "%s: %s", verdict.reason, verdict.message)
+            state = "ready" if verdict.ready else "not ready"
+            log.log(level, "prove: %s: %s: %s", state, verdict.reason, verdict.message)
         self._verdict = verdict
+        self.started = self.started or verdict.reason in CONCLUSIVE

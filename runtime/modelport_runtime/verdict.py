@@ -29,6 +29,10 @@ class Reason(StrEnum):
     DRAINING = "Draining"
 
 
+CONCLUSIVE = frozenset({Reason.ANSWERED, Reason.HTTP_ONLY, Reason.DISABLED, Reason.WRONG_ANSWER})
+"""A start ends with one of these: the first answer, right or wrong. A wrong one is not mended by another start."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     ready: bool

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -157,6 +158,19 @@ def test_a_wrong_answer_takes_the_pod_out_and_a_right_one_brings_it_back(start: 
     assert expected in runtime.message()
     assert ("app.py:" in runtime.message()) == (mood == "broken")
     (runtime.folder / "mood").unlink()
+    runtime.wait_for(200, "Answered")
+
+
+def test_a_start_is_over_with_the_first_answer_also_with_a_wrong_one(start: Start, tmp_path: Path) -> None:
+    """Another start would not mend it, so the kubelet is not to begin one; the log says what is wrong."""
+    (tmp_path / "mood").write_text("broken")
+    runtime = start("import time\ntime.sleep(1)\n" + ARTICLE, settings(interval=1.0))
+    runtime.wait_for(503, "Starting")
+    assert runtime.manage("/startupz").status == 503
+    runtime.wait_for(503, "WrongAnswer")
+    assert runtime.manage("/startupz").status == 200
+    assert "prove: not ready: WrongAnswer: POST /predict answered 500" in runtime.log.read_text()
+    (tmp_path / "mood").unlink()
     runtime.wait_for(200, "Answered")
 
 

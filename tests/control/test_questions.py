@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
@@ -54,7 +55,7 @@ class Play:
         self.questions = Questions(self.asker, mode, self.woken.append, Meter(), self.clock)  # type: ignore[arg-type]
 
     def look(self, generation: int = 1) -> float | None:
-        return self.questions.consider(Observed(self.resource(generation)), DESIRED, self.memory)
+        return self.questions.consider(Observed(self.resource(generation), datetime.now(UTC)), DESIRED, self.memory)
 
     def resource(self, generation: int = 1) -> Resource:
         return Resource("ns", "a", "uid", generation, "1", False, False, {}, {})

@@ -18,6 +18,7 @@ from modelport.state.plan import Plan, plan
 from modelport.state.project import owned_digest, project_child, project_resource
 from tests.cluster import MERGE, ClusterApi, Kubectl
 from tests.render.cases import CASES, Case
+from tests.state.world import NOW
 
 pytestmark = pytest.mark.apiserver
 
@@ -72,7 +73,7 @@ class Applied:
 
     def plan(self, accepted: Mapping[tuple[str, str], tuple[str, bytes]] | None = None) -> Plan:
         """What an operator would do that has just started and knows nothing, or that remembers what it applied."""
-        observed = Observed(project_resource(self.raw), self.children(), accepted=accepted or {})
+        observed = Observed(project_resource(self.raw), NOW, self.children(), accepted=accepted or {})
         return plan(self.desired, observed)
 
     def remembered(self) -> dict[tuple[str, str], tuple[str, bytes]]:

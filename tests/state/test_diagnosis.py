@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,26 @@ from hypothesis import strategies as st
 
 from modelport.api.names import Reason
 from modelport.state.catalogue import entries
-from modelport.state.diagnosis import Diagnosis, diagnose, logs_wanted
+from modelport.state.diagnosis import AT_ONCE, Diagnosis, changes_in, diagnose, logs_wanted
 from modelport.state.observed import ContainerFacts, Observed
 from modelport.state.redact import HIDDEN, redact, sentence
+from modelport.state.status import summarise
 
-from .world import AGENT, DESIRED, LOADING, OLD_SET, STARTED, container, counts, observe, pod, resource, told, words
+from .world import (
+    AGENT,
+    DESIRED,
+    LOADING,
+    NOW,
+    OLD_SET,
+    STARTED,
+    container,
+    counts,
+    observe,
+    pod,
+    resource,
+    told,
+    words,
+)
 
 LOGS = Path(__file__).parent / "logs"
 IMAGE = "registry.example.com/server:1"
@@ -216,10 +232,10 @@ CRASHES: dict[str, tuple[str, Reason, str]] = {
         Reason.CRASHED,
         "vLLM refuses its arguments: unrecognized arguments: --nonsense; correct spec.vllm",
     ),
-    "a question that the app answers wrongly": (
-        "WARNING modelport_runtime: WrongAnswer: POST /predict answered 500, 200 was expected\n",
-        Reason.WRONG_ANSWER,
-        "the model did not answer spec.check.request as expected: POST /predict answered 500, 200 was expected; correct",
+    "a question that the app did not answer in time": (
+        "WARNING:     prove: not ready: NotAnswering: POST /predict was not answered within 30 s\n",
+        Reason.NOT_ANSWERING,
+        "the model does not answer: POST /predict was not answered within 30 s; give it more time",
     ),
 }  # fmt: skip
 
@@ -250,14 +266,73 @@ def test_logs_of_the_real_server_are_understood(name: str) -> None:
     assert found.message.startswith(REAL[name])
 
 
-def test_a_triton_model_that_cannot_be_loaded_is_named_although_the_server_runs() -> None:
-    log = "E1123 10:00:00.1 1 model_lifecycle.cc:642] \"failed to load 'det' version 1: Internal: ValueError: no weights\"\n"
-    observed = observe(counts(0), (pod(*STARTED),), of=resource(spec={"runtime": "triton"}))
+PROOFS = {
+    "a model that Triton cannot load": (
+        "prove: listening on 8003\nprove: not ready: ModelMissing: det: Internal: ValueError: no weights\n",
+        Reason.MODEL_MISSING,
+        "the server runs without its model: det: Internal: ValueError: no weights; correct the model's files",
+    ),
+    "an answer that is not the expected one": (
+        "prove: not ready: Starting: x\nprove: not ready: WrongAnswer: POST /predict answered 500\n",
+        Reason.WRONG_ANSWER,
+        "the model does not answer as it should: POST /predict answered 500; correct the model, or what spec.check asks",
+    ),
+    "what a FastAPI runtime logs among the application's own words": (
+        "INFO:     prove: ready: Answered: x\nINFO:  GET / 500\nWARNING:     prove: not ready: WrongAnswer: 500\nINFO:  GET /\n",
+        Reason.WRONG_ANSWER,
+        "the model does not answer as it should: 500; correct",
+    ),
+    "a key that the server refuses": (
+        "prove: not ready: Unauthorized: the server refuses the mounted key (401)\n",
+        Reason.WRONG_ANSWER,
+        "the model cannot be asked: the server refuses the mounted key (401); name the Secret",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", PROOFS)
+def test_why_a_running_server_is_not_ready_is_read_from_whoever_proves_it(what: str) -> None:
+    log, reason, message = PROOFS[what]
+    observed = observe(counts(0), (pod(*STARTED),))
     (wanted,) = logs_wanted(observed)
+    assert wanted == ("pod-1", "uid-pod-1", "agent", 0)
     found = diagnose(replace(observed, logs={wanted[1:]: log}), DESIRED)
     assert found is not None
-    assert found.message.startswith("Triton cannot load model det: Internal: ValueError: no weights")
-    assert diagnose(observed, DESIRED) is None
+    assert found.reason is reason
+    assert found.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    "log",
+    ["", "prove: not ready: WrongAnswer: x\nprove: ready: Answered: y\n", "prove: not ready: Starting: loading det\n"],
+)
+def test_a_last_verdict_that_is_good_or_about_the_start_is_no_cause(log: str) -> None:
+    observed = observe(counts(0), (pod(*STARTED),))
+    (wanted,) = logs_wanted(observed)
+    assert diagnose(replace(observed, logs={wanted[1:]: log}), DESIRED) is None
+
+
+def test_a_runtime_that_proves_itself_is_read_itself() -> None:
+    alone = observe(counts(0), (pod(container(running=True, started=True)),))
+    assert logs_wanted(alone) == (("pod-1", "uid-pod-1", "server", 0),)
+
+
+def fetching_again(seconds: float) -> Observed:
+    """The container that fetches failed, and has been running again for so long."""
+    since = (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    again = container(
+        "fetch", running=True, started=True, running_since=since, restarts=1, exit_code=1,
+        terminated_reason="Error", terminated_message="fetch: NotFound: hf://a/b",
+    )  # fmt: skip
+    return observe(counts(0), (pod(AGENT, again),))
+
+
+def test_a_step_that_is_tried_again_stays_failed_until_it_gets_further() -> None:
+    soon, later = fetching_again(3), fetching_again(AT_ONCE + 1)
+    assert summarise(soon, DESIRED)["phase"] == "FetchFailed"
+    assert changes_in(soon) == AT_ONCE - 3
+    assert told(later)["phase"] == "Fetching"
+    assert changes_in(later) is None
 
 
 def test_one_log_is_read_per_failure() -> None:
@@ -275,7 +350,6 @@ def test_one_log_is_read_per_failure() -> None:
         ended("fetch: NotFound: x", name="fetch"),
         ended("app: IMPORT: x"),
         ended(reason="OOMKilled"),
-        STARTED,
     ],
 )
 def test_no_log_is_read_that_explains_nothing_more(containers: tuple[ContainerFacts, ...]) -> None:

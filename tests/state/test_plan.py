@@ -17,6 +17,7 @@ from .world import (
     DESIRED,
     NAME,
     NAMESPACE,
+    NOW,
     OLD_SET,
     UID,
     accepted,
@@ -47,7 +48,11 @@ def changed(kind: str, **changes: Any) -> Observed:
 
 
 def test_nothing_there_means_three_creations_in_order() -> None:
-    assert steps(plan(DESIRED, Observed(resource()))) == [("ConfigMap", True), ("Service", True), ("Deployment", True)]
+    assert steps(plan(DESIRED, Observed(resource(), NOW))) == [
+        ("ConfigMap", True),
+        ("Service", True),
+        ("Deployment", True),
+    ]
 
 
 def test_nothing_changed_means_nothing_to_do() -> None:
@@ -73,7 +78,7 @@ def test_one_child_that_is_not_as_desired(what: str) -> None:
 
 @pytest.mark.parametrize("of", [resource(paused=True), resource(deleting=True)], ids=["paused", "deleting"])
 def test_nothing_is_written_while_paused_or_deleting(of: Resource) -> None:
-    assert plan(DESIRED, Observed(of, children=(OLD_MAP,))) == Plan()
+    assert plan(DESIRED, Observed(of, NOW, children=(OLD_MAP,))) == Plan()
 
 
 def test_what_the_server_made_of_our_apply_is_never_drift() -> None:

@@ -198,7 +198,7 @@ def test_ready_stays_while_a_later_question_finds_nobody() -> None:
 
 
 def test_a_restarted_operator_finds_nothing_to_say() -> None:
-    assert summarise(up(of=resource(1, READY), door=None), DESIRED, LATER) == READY
+    assert summarise(up(of=resource(1, READY), door=None, now=LATER), DESIRED) == READY
 
 
 CREATION: list[tuple[str, Observed]] = [
@@ -215,7 +215,7 @@ def test_creation_in_one_step_takes_two_writes_and_one_event() -> None:
     written: dict[str, Any] = {}
     writes, events = [], []
     for what, observed in CREATION:
-        status = summarise(replace(observed, resource=resource(1, written)), DESIRED, NOW)
+        status = summarise(replace(observed, resource=resource(1, written)), DESIRED)
         if worth_writing(written, status, seconds_since_counts_written=1.0):
             events.append(event_for(written, status))
             written = status
@@ -329,10 +329,10 @@ def test_a_deleted_pod_takes_ready_away_at_once_and_gives_it_back() -> None:
 
 def test_transition_times_move_only_with_the_status() -> None:
     loading = told(observe(counts(0), (pod(*LOADING),)))
-    later = summarise(up(of=resource(1, loading)), DESIRED, LATER)
+    later = summarise(up(of=resource(1, loading), now=LATER), DESIRED)
     times = {item["type"]: item["lastTransitionTime"] for item in later["conditions"]}
     assert times == {"Ready": "2026-01-02T03:09:05Z", "Available": "2026-01-02T03:09:05Z"}
-    fetching = summarise(observe(counts(0), (pod(*FETCHING),), of=resource(1, loading)), DESIRED, LATER)
+    fetching = summarise(observe(counts(0), (pod(*FETCHING),), of=resource(1, loading), now=LATER), DESIRED)
     assert {item["lastTransitionTime"] for item in fetching["conditions"]} == {"2026-01-02T03:04:05Z"}
 
 

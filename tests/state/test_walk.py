@@ -20,7 +20,6 @@ from .world import (
     FRESH,
     LATER,
     LOADING,
-    NOW,
     OLD_SET,
     PULLING,
     STARTED,
@@ -101,10 +100,10 @@ def test_every_status_is_a_fixed_point_and_keeps_its_promises(steps: list[tuple[
     status: dict[str, Any] = {}
     for step, desired in steps:
         observed = replace(step, resource=replace(step.resource, status=status))
-        new = summarise(observed, desired, NOW)
-        again = replace(observed, resource=replace(observed.resource, status=new))
-        assert summarise(again, desired, LATER) == new
-        assert not worth_writing(new, summarise(again, desired, LATER), 1000.0)
+        new = summarise(observed, desired)
+        again = replace(observed, now=LATER, resource=replace(observed.resource, status=new))
+        assert summarise(again, desired) == new
+        assert not worth_writing(new, summarise(again, desired), 1000.0)
         check(new, observed, desired)
         status = new
 

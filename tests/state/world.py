@@ -93,10 +93,20 @@ def replica_set(
 
 
 def container(name: str = "server", **changes: Any) -> ContainerFacts:
-    init = name in ("agent", "fetch")
     return replace(
         ContainerFacts(
-            name, init, False, False, 0, False, None, None, None, None, None, f"registry.example.com/{name}:1"
+            name,
+            name == "fetch",
+            False,
+            False,
+            0,
+            False,
+            None,
+            None,
+            None,
+            None,
+            None,
+            f"registry.example.com/{name}:1",
         ),
         **changes,
     )
@@ -139,6 +149,7 @@ def observe(
     """A resource whose children were applied, with this Deployment and these pods."""
     base = Observed(
         resource=of or resource(),
+        now=NOW,
         children=made(desired, deployment),
         replica_sets=(replica_set(desired.spec_hash),) if sets is None else sets,
         pods=pods,
@@ -154,8 +165,8 @@ def up(of: Resource | None = None, **changes: Any) -> Observed:
 
 def told(observed: Observed, desired: Any = DESIRED, now: datetime = NOW) -> dict[str, Any]:
     """The new status, after checking what holds of every status."""
-    status = summarise(observed, desired, now)
-    again = summarise(replace(observed, resource=replace(observed.resource, status=status)), desired, LATER)
+    status = summarise(replace(observed, now=now), desired)
+    again = summarise(replace(observed, now=LATER, resource=replace(observed.resource, status=status)), desired)
     assert again == status, "a status is a fixed point"
     return status
 

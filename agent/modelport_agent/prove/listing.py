@@ -67,5 +67,5 @@ def why(row: dict[str, Any] | None) -> ModelState:
     if row is None:
         return ModelState(False, "MISSING", "the model repository has no such model")
     state, reason = str(row.get("state") or "UNKNOWN"), str(row.get("reason") or "")
-    text = f"{state}: {reason}" if reason else f"Triton says {state}"
-    return ModelState(False, state, " ".join(text.split()))
+    told = " ".join(line.strip() for line in reason.splitlines() if "<frozen " not in line).strip()
+    return ModelState(False, state, told or f"Triton says {state}")

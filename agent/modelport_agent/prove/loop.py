@@ -54,6 +54,8 @@ class Prover:
         self.verdict = Verdict()
         self.since = time.monotonic()
         self.questions: Counter[str] = Counter()
+        self.tried: str | None = None
+        self.accepted: str | None = None
         self.draining = asyncio.Event()
         self.in_flight: asyncio.Task[Response] | None = None
         host = config.server.removeprefix("http://").rpartition(":")[0]
@@ -126,6 +128,10 @@ class Prover:
         if self.draining.is_set():
             return
         self.verdict = new
+        if new.reason == Reason.UNAUTHORIZED:
+            self.accepted = None
+        elif new.reason == Reason.ANSWERED:
+            self.accepted = self.tried
         if (old.ready, old.reason) != (new.ready, new.reason):
             self.since = time.monotonic()
             print(f"prove: {'ready' if new.ready else 'not ready'}: {new.reason}: {new.message}", flush=True)
@@ -155,13 +161,16 @@ class Prover:
         return seen
 
     def key(self) -> str | None:
-        """The mounted key as it is now: Secrets change while pods run."""
+        """The key that the server has taken before, else the mounted one as it is now: a Secret may change while pods run,
+        and the server keeps the key that it was started with."""
         if self.config.api_key_file is None:
             return None
-        try:
-            return Path(self.config.api_key_file).read_text().strip() or None
-        except OSError:
-            return None
+        if self.accepted is None:
+            try:
+                self.tried = Path(self.config.api_key_file).read_text().strip() or None
+            except OSError:
+                self.tried = None
+        return self.accepted or self.tried
 
     async def pause(self, seconds: float) -> None:
         """Wait, but no longer than the server lives and no drain begins."""

@@ -84,6 +84,7 @@ class Reason(StrEnum):
     SCALING = "Scaling"
     NOT_ANSWERING = "NotAnswering"
     WRONG_ANSWER = "WrongAnswer"
+    MODEL_MISSING = "ModelMissing"
     INVALID_SPEC = "InvalidSpec"
     NAME_TAKEN = "NameTaken"
     WAITING_FOR_CLEANUP = "WaitingForCleanup"

@@ -74,6 +74,11 @@ REASONS: Mapping[Reason, ReasonInfo] = {
         "The model answered, and not as spec.check.expect says.",
         "Compare the answer in the message with spec.check; correct the question, the expectation or the model.",
     ),
+    Reason.MODEL_MISSING: ReasonInfo(
+        "The server runs without the model: it could not load it, or does not know the name.",
+        "Act on the cause in the message: correct the model's files, or its configuration in the spec.",
+        terminal=True,
+    ),
     Reason.INVALID_SPEC: ReasonInfo(
         "The spec cannot be rendered. What runs already is left as it is.",
         "Correct the field that the message names. `modelport render -f FILE` shows the same message offline.",

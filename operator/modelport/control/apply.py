@@ -21,6 +21,7 @@ from modelport.render.desired import Child as Desired
 from modelport.state.observed import Child, Obstacle, Resource
 from modelport.state.plan import Adopt, Apply, Plan, judge_existing
 from modelport.state.project import project_child
+from modelport.state.refusal import refused
 
 FIGHTS = 3
 FIGHT_WINDOW = 600.0
@@ -77,9 +78,9 @@ class Applier:
                 raise NamespaceTerminatingError from refusal
             case Forbidden():
                 reason = Reason.FORBIDDEN if refusal.missing_right else Reason.CHILD_REFUSED
-                return Obstacle(reason, child.kind, child.name, refusal.message)
+                return refused(reason, child.kind, child.name, refusal.message)
             case Invalid() if not refusal.another_object:
-                return Obstacle(Reason.CHILD_REFUSED, child.kind, child.name, refusal.message)
+                return refused(Reason.CHILD_REFUSED, child.kind, child.name, refusal.message)
             case NotFound() if seen is None:
                 raise NamespaceTerminatingError from refusal
             case Invalid() | Conflict() | NotFound() if seen is not None:
@@ -125,7 +126,7 @@ class Applier:
         except Conflict as conflict:
             if not conflict.causes:
                 raise
-            return Obstacle(Reason.FIELD_CONFLICT, child.kind, child.name, conflict.message)
+            return refused(Reason.FIELD_CONFLICT, child.kind, child.name, conflict.message)
         return None
 
     async def _write(

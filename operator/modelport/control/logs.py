@@ -1,4 +1,5 @@
-"""Reads the log of a container that exited non-zero, once per restart. It must never put a line of it anywhere but
+"""Reads the log of a container that exited non-zero, once per restart, and now and then that of one that runs and knows
+why its pod is not ready. It must never put a line of it anywhere but
 into memory, where the catalogue looks for the cause."""
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from modelport.state.observed import Observed, PodFacts
 logger = logging.getLogger(__name__)
 
 
-FIRST_LOOK, NEXT_LOOK = 20.0, 30.0
+FIRST_LOOK, NEXT_LOOK = 10.0, 30.0
 """Seconds until the log of a container that runs, and says nothing else of its trouble, is read; and read again."""
 
 

@@ -20,6 +20,7 @@ from modelport.control.questions import Questions
 from modelport.render.desired import Desired, Identity, Invalid
 from modelport.render.platform import Platform
 from modelport.render.render import render
+from modelport.state.diagnosis import changes_in
 from modelport.state.observed import Key, Observed, Resource
 from modelport.state.plan import plan
 from modelport.state.status import summarise
@@ -73,12 +74,13 @@ class Reconciler:
         if isinstance(desired, Desired):
             if not await self._make(desired, resource, memory):
                 return _GONE
+            looks += [changes_in(self._observe(resource, memory))]
             looks += [await self._logs.read(self._observe(resource, memory), memory)]
             looks += [self._questions.consider(self._observe(resource, memory), desired, memory)]
             if self._questions.settling(resource, memory):
                 return Outcome("settling", look_again_in=_earliest(looks))
         observed = self._observe(resource, memory)
-        status = summarise(observed, desired, datetime.now(UTC))
+        status = summarise(observed, desired)
         looks += [await self._publisher.publish(resource, status, memory)]
         return Outcome("waiting" if observed.obstacles else "done", str(status.get("phase") or ""), _earliest(looks))
 
@@ -108,6 +110,7 @@ class Reconciler:
         children = self._cache.children((resource.namespace, resource.name))
         return Observed(
             resource=resource,
+            now=datetime.now(UTC),
             children=tuple(child for child in children if child.kind not in ("ReplicaSet", "Pod")),
             replica_sets=tuple(child for child in children if child.kind == "ReplicaSet"),
             pods=tuple(child for child in children if child.kind == "Pod"),

@@ -57,7 +57,7 @@ class Gone(ApiError):
 
 
 class Invalid(ApiError):
-    """400, 413, 415 and 422: the object will never be accepted as it is."""
+    """400, 413, 415, 422, and a 500 that says so: the object will never be accepted as it is."""
 
     @property
     def another_object(self) -> bool:
@@ -82,9 +82,14 @@ _BY_CODE: dict[int, type[ApiError]] = {
 }
 
 
+_NOT_OF_THE_SCHEMA = "failed to create typed patch object"
+"""What the API server says, with code 500, of an apply with a field that the kind does not have."""
+
+
 def error(code: int, status: Any) -> ApiError:
     """The exception for an answer: `status` is the decoded body, a Status object if all is well."""
     body = status if isinstance(status, Mapping) else {}
     message = str(body.get("message") or f"the API server answered {code}")
     details = body.get("details")
-    return _BY_CODE.get(code, Unavailable)(code, message, details if isinstance(details, Mapping) else None)
+    kind = Invalid if message.startswith(_NOT_OF_THE_SCHEMA) else _BY_CODE.get(code, Unavailable)
+    return kind(code, message, details if isinstance(details, Mapping) else None)

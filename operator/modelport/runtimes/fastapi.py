@@ -31,7 +31,7 @@ def facts(name: str, spec: ModelDeploymentSpec) -> ServerFacts:
         command=("modelport-runtime",),
         args=("serve", options.app, "--config", config_file(RUNTIME_CONFIG), *code),
         ports={"http": PORT_HTTP, "metrics": PORT_METRICS},
-        startup=Probe("/readyz", PORT_METRICS, period=2, timeout=5),
+        startup=Probe("/startupz", PORT_METRICS, period=2, timeout=5),
         readiness=Probe("/readyz", PORT_METRICS, period=2, timeout=5, failures=2),
         liveness=Probe("/healthz", PORT_METRICS),
         budget=budget(spec, BASE_SECONDS, sources.downloads([uri])),

@@ -26,7 +26,7 @@ class Source(StrEnum):
     WAITING = "waiting"
     TERMINATED = "terminated"
     LOG = "log"
-    RUNNING_LOG = "running-log"
+    PROOF = "proof"
     REPLICAS = "replicas"
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
-from modelport.api.names import CONTAINER_SERVER, Reason, Runtime
+from modelport.api.names import CONTAINER_AGENT, CONTAINER_SERVER, Reason
 from modelport.render.desired import Desired
 from modelport.state.catalogue import Source, Symptom, entries
 from modelport.state.observed import ContainerFacts, Observed
@@ -22,8 +23,12 @@ _PREFIX = re.compile(
 )
 """What vLLM puts before a line: its process, then level, time and place."""
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_PROOF = re.compile(r"^(?:\w+: +)?prove: (?P<not>not )?ready: (?P<verdict>.+)$", re.MULTILINE)
+"""What agent and FastAPI runtime log when they come to another verdict about the model."""
 _EXPLAINED = re.compile(r"^(?:fetch|app): [A-Za-z]+: ")
 """A termination message that our own programs wrote: no log can say more."""
+AT_ONCE = 20.0
+"""Seconds within which a step that failed fails again. As long as it may, the status stays with what is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +58,21 @@ def logs_wanted(observed: Observed) -> tuple[tuple[str, str, str, int], ...]:
     that fails, as pods of the same template fail alike."""
     for pod in rollout(observed, None).pods:
         for container in pod.facts.containers:
-            run = _run(container, observed) if not pod.facts.ready else None
+            run = _run(pod, container, observed.now) if not pod.facts.ready else None
             if run is not None:
                 return ((pod.name, pod.uid, container.name, run),)
     return ()
+
+
+def changes_in(observed: Observed) -> float | None:
+    """Seconds until time alone changes the diagnosis: a step that failed, and was begun anew, then counts as going well."""
+    ages = [
+        _age(container, observed.now)
+        for pod in rollout(observed, None).pods
+        for container in pod.facts.containers
+        if container.init and failed(container, observed.now)
+    ]
+    return min((AT_ONCE - age for age in ages if age is not None), default=None)
 
 
 def _symptoms(observed: Observed, view: Rollout) -> Iterator[list[Symptom]]:
@@ -84,28 +100,55 @@ def _of_container(pod: Pod, container: ContainerFacts, observed: Observed) -> It
     }
     if container.waiting_reason is not None:
         yield Symptom(Source.WAITING, container.waiting_message or "", facts, container.waiting_reason)
-    run = _run(container, observed)
+    run = _run(pod, container, observed.now)
     log = observed.logs.get((pod.uid, container.name, run), "") if run is not None else ""
-    if failed(container):
+    if failed(container, observed.now):
         yield Symptom(Source.TERMINATED, container.terminated_message or "", facts, container.terminated_reason or "")
         yield Symptom(Source.LOG, _plain(log), facts)
-    elif log:
-        yield Symptom(Source.RUNNING_LOG, _plain(log), facts)
+    if (verdict := _doubt(log)) is not None:
+        yield Symptom(Source.PROOF, verdict, facts)
 
 
-def failed(container: ContainerFacts) -> bool:
+def failed(container: ContainerFacts, now: datetime) -> bool:
     """Whether its last run ended badly (a server should not end at all), and the present one has not got further yet."""
-    ended = container.exit_code is not None and (container.exit_code != 0 or not container.init)
-    return ended and not container.ready and not (container.running and container.started)
+    if container.exit_code is None or container.ready or (container.init and container.exit_code == 0):
+        return False
+    if not container.running:
+        return True
+    age = _age(container, now)
+    return age is not None and age < AT_ONCE if container.init else not container.started
 
 
-def _run(container: ContainerFacts, observed: Observed) -> int | None:
+def _age(container: ContainerFacts, now: datetime) -> float | None:
+    """Seconds since its present run began, None where it does not run."""
+    if not container.running or container.running_since is None:
+        return None
+    return max(0.0, (now - datetime.fromisoformat(container.running_since)).total_seconds())
+
+
+def _run(pod: Pod, container: ContainerFacts, now: datetime) -> int | None:
     """The number of the run whose log is worth reading, counted from 0; the same while the failure is the same."""
-    if failed(container):
+    if failed(container, now):
         explained = container.terminated_reason == "OOMKilled" or _EXPLAINED.match(container.terminated_message or "")
         return None if explained else container.restarts - container.running
-    loads_in_silence = observed.resource.spec.get("runtime") == Runtime.TRITON and container.name == CONTAINER_SERVER
-    return container.restarts if loads_in_silence and container.running and container.started else None
+    return container.restarts if container.running and container.name == _prover(pod) else None
+
+
+def _prover(pod: Pod) -> str | None:
+    """The container that knows why a server which has started is not ready."""
+    names = {container.name for container in pod.facts.containers}
+    up = any(c.name == CONTAINER_SERVER and c.running and c.started for c in pod.facts.containers)
+    if not up:
+        return None
+    return CONTAINER_AGENT if CONTAINER_AGENT in names else CONTAINER_SERVER
+
+
+def _doubt(log: str) -> str | None:
+    """The last verdict about the model in a log, unless it was a good one."""
+    last = None
+    for last in _PROOF.finditer(log):
+        pass
+    return last["verdict"] if last is not None and last["not"] else None
 
 
 def _plain(log: str) -> str:

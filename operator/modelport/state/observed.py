@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -57,7 +58,7 @@ class ReplicaSetFacts:
 class ContainerFacts:
     name: str
     init: bool
-    """An init container, native sidecars included."""
+    """It has to end before the next one begins; a native sidecar does not."""
     ready: bool
     started: bool
     restarts: int
@@ -71,6 +72,8 @@ class ContainerFacts:
     image: str | None
     memory_limit: str | None = None
     """Its limit, as the pod's spec says it."""
+    running_since: str | None = None
+    """When its present run began (RFC 3339)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,7 @@ class Observed:
     """Everything that a decision about one resource may look at."""
 
     resource: Resource
+    now: datetime
     children: tuple[Child, ...] = ()
     """Deployment, Service, ConfigMaps that carry the resource's label."""
     replica_sets: tuple[Child, ...] = ()

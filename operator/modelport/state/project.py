@@ -169,7 +169,7 @@ def _container(spec: Raw, status: Raw, init: bool) -> ContainerFacts:
     ended = state.get("terminated") or (status.get("lastState") or {}).get("terminated") or {}
     return ContainerFacts(
         name=status["name"],
-        init=init,
+        init=init and spec.get("restartPolicy") != "Always",
         ready=status.get("ready", False),
         started=bool(status.get("started")),
         restarts=status.get("restartCount", 0),
@@ -180,6 +180,7 @@ def _container(spec: Raw, status: Raw, init: bool) -> ContainerFacts:
         exit_code=ended.get("exitCode"),
         terminated_message=ended.get("message"),
         image=spec.get("image") or status.get("image"),
+        running_since=(state.get("running") or {}).get("startedAt"),
         memory_limit=((spec.get("resources") or {}).get("limits") or {}).get("memory"),
     )
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from modelport.api.names import (
@@ -61,14 +60,14 @@ class Event:
     message: str
 
 
-def summarise(observed: Observed, desired: Desired | Invalid | None, now: datetime) -> dict[str, Any]:
+def summarise(observed: Observed, desired: Desired | Invalid | None) -> dict[str, Any]:
     """The whole new status."""
     resource = observed.resource
     rendered = desired if isinstance(desired, Desired) else None
     view = rollout(observed, rendered)
     past = Past.of(resource.status, resource.generation)
     verdict = _steady(judge(observed, desired, view, past), past)
-    stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    stamp = observed.now.strftime("%Y-%m-%dT%H:%M:%SZ")
     status = {
         "observedGeneration": resource.generation,
         "phase": str(Reason.PAUSED if resource.paused else verdict.reason),
