@@ -21,7 +21,6 @@ from .world import (
     FRESH,
     LATER,
     LOADING,
-    NOW,
     OLD_SET,
     PULLING,
     STARTED,

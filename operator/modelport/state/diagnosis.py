@@ -145,10 +145,8 @@ def _prover(pod: Pod) -> str | None:
 
 def _doubt(log: str) -> str | None:
     """The last verdict about the model in a log, unless it was a good one."""
-    last = None
-    for last in _PROOF.finditer(log):
-        pass
-    return last["verdict"] if last is not None and last["not"] else None
+    verdicts = list(_PROOF.finditer(log))
+    return verdicts[-1]["verdict"] if verdicts and verdicts[-1]["not"] else None
 
 
 def _plain(log: str) -> str:
