@@ -16,13 +16,14 @@ from pathlib import Path
 import yaml
 
 from e2e.cluster import given
-from e2e.kube import helm, kubectl
+from e2e.kube import get, helm, kubectl
 
 ROOT = Path(__file__).resolve().parent.parent
 SYSTEM = "modelport-system"
 MIRROR = "modelport-mirror"
 MODELS = "models"
 
+_MADE_OF = "modelport.io/made-of"
 _MIRROR_URL = f"http://hub.{MIRROR}.svc:8080"
 
 
@@ -41,6 +42,7 @@ def up() -> None:
     say("images onto the node")
     python("-m", "e2e.cluster", "load", *(image["archive"] for image in images.values()))
     namespaces()
+    forget_older(images)
     say("hub mirror and operator")
     mirror(images["hub"]["reference"])
     install(images)
@@ -93,6 +95,21 @@ def namespaces() -> None:
     kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(objects))
 
 
+def forget_older(images: dict[str, dict[str, str]]) -> None:
+    """In our own cluster, take away models that run images of the same names and another content: nothing rolls them."""
+    made_of = " ".join(sorted(content(image) for image in images.values()))
+    kept = get("namespace", MODELS, "").get("metadata", {}).get("annotations", {}).get(_MADE_OF, made_of)
+    if kept != made_of and not given.kubeconfig():
+        say("other images than those that the models run on: the models begin anew")
+        kubectl("delete", "modeldeployments", "--all", "-n", MODELS, "--cascade=foreground", "--timeout=180s")
+    kubectl("annotate", "namespace", MODELS, f"{_MADE_OF}={made_of}", "--overwrite")
+
+
+def content(image: dict[str, str]) -> str:
+    """Name and content hash of an image, by its archive."""
+    return Path(image["archive"]).stem
+
+
 def mirror(image: str) -> None:
     """The stand-in for the model hub, with the converted models inside."""
     manifest = (ROOT / "e2e" / "models" / "hub.yaml").read_text().replace("HUB_IMAGE", image)
@@ -100,10 +117,11 @@ def mirror(image: str) -> None:
 
 
 def values(images: dict[str, dict[str, str]]) -> dict[str, object]:
-    """What differs from the chart's defaults: CPU images of the servers, and the hub mirror."""
+    """What differs from the chart's defaults: CPU images of the servers, the hub mirror, and which build the operator is."""
     return {
         "images": {"vllm": images["vllm"]["reference"], "triton": images["triton"]["reference"]},
         "hub": {"endpoint": _MIRROR_URL},
+        "podAnnotations": {_MADE_OF: content(images["operator"])},  # the same tag, another image
     }
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from modelport.api.names import Reason
 from modelport.state.catalogue import entries
-from modelport.state.diagnosis import AT_ONCE, Diagnosis, changes_in, diagnose, logs_wanted
+from modelport.state.diagnosis import AT_ONCE, Diagnosis, Wanted, changes_in, diagnose, evidence_wanted
 from modelport.state.observed import ContainerFacts, Observed
 from modelport.state.redact import HIDDEN, redact, sentence
 from modelport.state.status import summarise
@@ -59,8 +59,14 @@ def diagnosed(*containers: ContainerFacts, **changes: Any) -> Diagnosis | None:
 def crashed(log: str, *containers: ContainerFacts) -> Observed:
     """A server that exited with 1, and its log."""
     observed = observe(counts(0), (pod(*(containers or ended())),))
-    (wanted,) = logs_wanted(observed)
-    return replace(observed, logs={wanted[1:]: log})
+    return shown(observed, log)
+
+
+def shown(observed: Observed, text: str) -> Observed:
+    """With what the diagnosis asks for."""
+    wanted = evidence_wanted(observed)
+    assert wanted is not None
+    return replace(observed, evidence={wanted.key: text})
 
 
 PODS: dict[str, tuple[Diagnosis | None, Reason, str]] = {
@@ -294,9 +300,8 @@ PROOFS = {
 def test_why_a_running_server_is_not_ready_is_read_from_whoever_proves_it(what: str) -> None:
     log, reason, message = PROOFS[what]
     observed = observe(counts(0), (pod(*STARTED),))
-    (wanted,) = logs_wanted(observed)
-    assert wanted == ("pod-1", "uid-pod-1", "agent", 0)
-    found = diagnose(replace(observed, logs={wanted[1:]: log}), DESIRED)
+    assert evidence_wanted(observed) == Wanted("pod-1", "uid-pod-1", "agent", 0)
+    found = diagnose(shown(observed, log), DESIRED)
     assert found is not None
     assert found.reason is reason
     assert found.message.startswith(message)
@@ -308,13 +313,46 @@ def test_why_a_running_server_is_not_ready_is_read_from_whoever_proves_it(what: 
 )
 def test_a_last_verdict_that_is_good_or_about_the_start_is_no_cause(log: str) -> None:
     observed = observe(counts(0), (pod(*STARTED),))
-    (wanted,) = logs_wanted(observed)
-    assert diagnose(replace(observed, logs={wanted[1:]: log}), DESIRED) is None
+    assert diagnose(shown(observed, log), DESIRED) is None
 
 
 def test_a_runtime_that_proves_itself_is_read_itself() -> None:
     alone = observe(counts(0), (pod(container(running=True, started=True)),))
-    assert logs_wanted(alone) == (("pod-1", "uid-pod-1", "server", 0),)
+    assert evidence_wanted(alone) == Wanted("pod-1", "uid-pod-1", "server", 0)
+
+
+MOUNTS = {
+    "a ConfigMap with code that is not there": (
+        'MountVolume.SetUp failed for volume "code" : configmap "no-such-code" not found',
+        Reason.MISSING_REFERENCE,
+        "configmap no-such-code, which the pod mounts, does not exist; create it in this namespace",
+    ),
+    "a key that a Secret lacks": (
+        'MountVolume.SetUp failed for volume "api-key" : references non-existent secret key: token',
+        Reason.MISSING_REFERENCE,
+        "the secret of volume api-key has no key token; add the key",
+    ),
+    "a server for files that does not answer": (
+        'MountVolume.SetUp failed for volume "claim-0" : mount failed: exit status 32',
+        Reason.PENDING,
+        "a volume cannot be mounted yet: MountVolume.SetUp failed",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MOUNTS)
+def test_why_volumes_are_not_mounted_is_read_from_the_kubelets_events(what: str) -> None:
+    note, reason, message = MOUNTS[what]
+    mounting = observe(counts(0), (pod(*(replace(c, waiting_reason="PodInitializing") for c in (AGENT_WAITS, WAITS))),))
+    found = diagnose(shown(mounting, note), DESIRED)
+    assert evidence_wanted(mounting) == Wanted("pod-1", "uid-pod-1", "", 0)
+    assert found is not None
+    assert found.reason is reason
+    assert found.message.startswith(message)
+    assert not found.terminal
+
+
+AGENT_WAITS, WAITS = container("agent"), container()
 
 
 def fetching_again(seconds: float) -> Observed:
@@ -338,9 +376,11 @@ def test_a_step_that_is_tried_again_stays_failed_until_it_gets_further() -> None
 def test_one_log_is_read_per_failure() -> None:
     running = observe(counts(0), (pod(AGENT, container(running=True, restarts=3, exit_code=1)),))
     waiting = observe(counts(0), (pod(*ended(restarts=2)),))
-    assert logs_wanted(running) == logs_wanted(waiting) == (("pod-1", "uid-pod-1", "server", 2),)
+    before, present = evidence_wanted(running), evidence_wanted(waiting)
+    assert before == Wanted("pod-1", "uid-pod-1", "server", 2, previous=True, goes_on=False)
+    assert present == replace(before, previous=False)
     two = observe(counts(0), (pod(*ended(), name="pod-1"), pod(*ended(), name="pod-2")))
-    assert len(logs_wanted(two)) == 1
+    assert evidence_wanted(two) is not None
 
 
 @pytest.mark.parametrize(
@@ -353,7 +393,7 @@ def test_one_log_is_read_per_failure() -> None:
     ],
 )
 def test_no_log_is_read_that_explains_nothing_more(containers: tuple[ContainerFacts, ...]) -> None:
-    assert logs_wanted(observe(counts(0), (pod(*containers),))) == ()
+    assert evidence_wanted(observe(counts(0), (pod(*containers),))) is None
 
 
 def test_terminal_causes_stall_and_others_wait() -> None:

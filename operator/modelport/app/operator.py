@@ -21,7 +21,7 @@ from modelport.app.settings import Settings
 from modelport.asking.parent import Asking
 from modelport.control.apply import Applier
 from modelport.control.cache import Cache
-from modelport.control.logs import Logs
+from modelport.control.evidence import Evidence
 from modelport.control.presence import Presence
 from modelport.control.publish import Publisher
 from modelport.control.questions import Questions
@@ -83,7 +83,7 @@ class Operator:
             settings.platform(),
             applier=Applier(cluster, self.cache, self.metrics),
             presence=Presence(cluster, self.cache, self.metrics),
-            logs=Logs(cluster, settings.diagnosis.read_logs),
+            evidence=Evidence(cluster, settings.diagnosis.read_logs),
             questions=self._questions,
             publisher=Publisher(cluster, self.cache, Recorder(cluster, identity())),
         )

@@ -8,10 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from modelport.control.cache import Name
-from modelport.state.observed import Door, Key, Obstacle, Resource
-
-LogKey = tuple[str, str, int]
-"""(pod uid, container, number of the run)"""
+from modelport.state.observed import Door, EvidenceKey, Key, Obstacle, Resource
 
 
 @dataclass(slots=True)
@@ -31,9 +28,10 @@ class Memory:
     asking: bool = False
     ask_again_at: float = 0.0
     unanswered: int = 0
-    logs: dict[LogKey, str] = field(default_factory=dict)
-    log_due: dict[LogKey, float] = field(default_factory=dict)
-    """When the log of a container that goes on running is read next."""
+    evidence: dict[EvidenceKey, str] = field(default_factory=dict)
+    """At most one: what the diagnosis asked for last."""
+    evidence_due: tuple[EvidenceKey, float] | None = None
+    """When something that goes on is looked at next."""
     counts_written_at: float = float("-inf")
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from modelport.control.apply import Applier, NamespaceTerminatingError
 from modelport.control.cache import Cache
-from modelport.control.logs import Logs
+from modelport.control.evidence import Evidence
 from modelport.control.memory import Memories, Memory
 from modelport.control.presence import Presence
 from modelport.control.publish import Publisher
@@ -52,12 +52,12 @@ class Reconciler:
         *,
         applier: Applier,
         presence: Presence,
-        logs: Logs,
+        evidence: Evidence,
         questions: Questions,
         publisher: Publisher,
     ) -> None:
         self._cache, self._platform = cache, platform
-        self._applier, self._presence, self._logs = applier, presence, logs
+        self._applier, self._presence, self._evidence = applier, presence, evidence
         self._questions, self._publisher = questions, publisher
         self._memories = Memories()
         self._rendered: OrderedDict[tuple[str, int], Desired | Invalid] = OrderedDict()
@@ -75,7 +75,7 @@ class Reconciler:
             if not await self._make(desired, resource, memory):
                 return _GONE
             looks += [changes_in(self._observe(resource, memory))]
-            looks += [await self._logs.read(self._observe(resource, memory), memory)]
+            looks += [await self._evidence.read(self._observe(resource, memory), memory)]
             looks += [self._questions.consider(self._observe(resource, memory), desired, memory)]
             if self._questions.settling(resource, memory):
                 return Outcome("settling", look_again_in=_earliest(looks))
@@ -117,7 +117,7 @@ class Reconciler:
             accepted=memory.accepted,
             door=memory.door,
             door_waited=self._questions.waited(resource, memory),
-            logs=memory.logs,
+            evidence=memory.evidence,
             obstacles=memory.obstacles,
         )
 

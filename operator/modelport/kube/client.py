@@ -57,6 +57,9 @@ class Cluster(Protocol):
     async def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
         """The end of a container's log, at most 64 KiB."""
 
+    async def mount_failures(self, namespace: str, uid: str) -> str:
+        """What the kubelet told of the volumes of the pod with that uid, a line each."""
+
     async def create_event(self, namespace: str, event: Json) -> None:
         """Record a Kubernetes Event."""
 
@@ -158,6 +161,13 @@ class ApiCluster:
             text=True,
         )
         return content[-(64 << 10) :]
+
+    async def mount_failures(self, namespace: str, uid: str) -> str:
+        query = {"fieldSelector": f"regarding.uid={uid},reason=FailedMount", "limit": "20"}
+        page = await self._transport.request(
+            "GET", EVENT.path(namespace), verb="list", resource=EVENT.plural, query=query, attempts=1
+        )
+        return "\n".join(str(event.get("note") or "") for event in page["items"])
 
     async def create_event(self, namespace: str, event: Json) -> None:
         await self._transport.request(

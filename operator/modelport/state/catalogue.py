@@ -27,6 +27,7 @@ class Source(StrEnum):
     TERMINATED = "terminated"
     LOG = "log"
     PROOF = "proof"
+    MOUNT = "mount"
     REPLICAS = "replicas"
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from modelport.api.names import CONTAINER_AGENT, CONTAINER_SERVER, Reason
 from modelport.render.desired import Desired
 from modelport.state.catalogue import Source, Symptom, entries
-from modelport.state.observed import ContainerFacts, Observed
+from modelport.state.observed import ContainerFacts, EvidenceKey, Observed
 from modelport.state.rollout import Pod, Rollout, rollout
 
 _PREFIX = re.compile(
@@ -27,6 +27,7 @@ _PROOF = re.compile(r"^(?:\w+: +)?prove: (?P<not>not )?ready: (?P<verdict>.+)$",
 """What agent and FastAPI runtime log when they come to another verdict about the model."""
 _EXPLAINED = re.compile(r"^(?:fetch|app): [A-Za-z]+: ")
 """A termination message that our own programs wrote: no log can say more."""
+_MOUNTING = frozenset({"ContainerCreating", "PodInitializing"})
 AT_ONCE = 20.0
 """Seconds within which a step that failed fails again. As long as it may, the status stays with what is known."""
 
@@ -53,15 +54,47 @@ def diagnose(observed: Observed, desired: Desired) -> Diagnosis | None:
     return None
 
 
-def logs_wanted(observed: Observed) -> tuple[tuple[str, str, str, int], ...]:
-    """(pod name, pod uid, container, number of the run) of logs that would explain more: at most one, of the youngest pod
-    that fails, as pods of the same template fail alike."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What would explain more: the log of one run of a container, or with no container the pod's failures to mount."""
+
+    pod: str
+    uid: str
+    container: str
+    run: int
+    previous: bool = False
+    """The run has been followed by another one."""
+    goes_on: bool = True
+    """More may come: it is worth another look after a while."""
+
+    @property
+    def key(self) -> EvidenceKey:
+        return (self.uid, self.container, self.run)
+
+
+def evidence_wanted(observed: Observed) -> Wanted | None:
+    """At most one, of the youngest pod that fails, as pods of the same template fail alike."""
     for pod in rollout(observed, None).pods:
-        for container in pod.facts.containers:
-            run = _run(pod, container, observed.now) if not pod.facts.ready else None
-            if run is not None:
-                return ((pod.name, pod.uid, container.name, run),)
-    return ()
+        if not pod.facts.ready and (found := _wanted(pod, observed.now)) is not None:
+            return found
+    return None
+
+
+def _wanted(pod: Pod, now: datetime) -> Wanted | None:
+    for container in pod.facts.containers:
+        run = _run(pod, container, now)
+        if run is not None:
+            present = run == container.restarts
+            return Wanted(pod.name, pod.uid, container.name, run, not present, present and container.running)
+    return Wanted(pod.name, pod.uid, "", 0) if _mounting(pod) else None
+
+
+def _mounting(pod: Pod) -> bool:
+    """Whether its node has not got as far as the first container, for no reason that the pod's status tells."""
+    return bool(pod.facts.containers) and all(
+        not container.running and container.exit_code is None and container.waiting_reason in _MOUNTING
+        for container in pod.facts.containers
+    )
 
 
 def changes_in(observed: Observed) -> float | None:
@@ -87,6 +120,8 @@ def _symptoms(observed: Observed, view: Rollout) -> Iterator[list[Symptom]]:
 def _of_pod(pod: Pod, observed: Observed) -> Iterator[Symptom]:
     if pod.facts.unschedulable is not None:
         yield Symptom(Source.UNSCHEDULABLE, pod.facts.unschedulable, {})
+    if failures := observed.evidence.get((pod.uid, "", 0)):
+        yield Symptom(Source.MOUNT, failures, {})
     for container in pod.facts.containers:
         yield from _of_container(pod, container, observed)
 
@@ -101,7 +136,7 @@ def _of_container(pod: Pod, container: ContainerFacts, observed: Observed) -> It
     if container.waiting_reason is not None:
         yield Symptom(Source.WAITING, container.waiting_message or "", facts, container.waiting_reason)
     run = _run(pod, container, observed.now)
-    log = observed.logs.get((pod.uid, container.name, run), "") if run is not None else ""
+    log = observed.evidence.get((pod.uid, container.name, run), "") if run is not None else ""
     if failed(container, observed.now):
         yield Symptom(Source.TERMINATED, container.terminated_message or "", facts, container.terminated_reason or "")
         yield Symptom(Source.LOG, _plain(log), facts)

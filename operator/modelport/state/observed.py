@@ -13,6 +13,8 @@ from typing import Any
 
 Key = tuple[str, str]
 """(namespace, name) of a ModelDeployment: what the queue holds."""
+EvidenceKey = tuple[str, str, int]
+"""(pod uid, container, number of its run); without a container, what hinders the pod's volumes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ class Observed:
     door: Door | None = None
     door_waited: float = 0.0
     """Seconds since the question through the Service was first asked for this generation, without a definite answer."""
-    logs: Mapping[tuple[str, str, int], str] = field(default_factory=dict)
-    """(pod uid, container, restart count) -> tail of the log of the container that exited non-zero, bounded."""
+    evidence: Mapping[EvidenceKey, str] = field(default_factory=dict)
+    """What was read because a diagnosis asked for it: the tail of a log, or the kubelet's words about mounts."""
     obstacles: tuple[Obstacle, ...] = ()
     """What stood in the way of the last writes of this generation."""
