@@ -96,13 +96,30 @@ PODS: dict[str, tuple[Diagnosis | None, Reason, str]] = {
     "no GPU left": (
         diagnosed(unschedulable="0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient nvidia.com/gpu. preemption: 0/3 nodes are available: 2 No preemption victims found."),
         Reason.UNSCHEDULABLE,
-        "no node has room for the pod: 2 of 3 nodes lack nvidia.com/gpu; free some or add a node, or ask for less in"
+        "none of 3 nodes takes the pod: 1 node(s) were unschedulable, 2 Insufficient nvidia.com/gpu; free or add what they"
+        " lack, or compare the pod's node selectors, tolerations and volumes with the nodes",
+    ),
+    "no GPU left on any node": (
+        diagnosed(unschedulable="0/2 nodes are available: 2 Insufficient nvidia.com/gpu. preemption: 0/2 nodes are available: 2 Insufficient memory."),
+        Reason.UNSCHEDULABLE,
+        "no node has room for the pod: 2 of 2 nodes lack nvidia.com/gpu; free some or add a node, or ask for less in"
         " spec.resources or spec.gpu",
+    ),
+    "a driver that is older than the image's CUDA": (
+        diagnosed(*ended("failed to create task: OCI runtime create failed: nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.8, please update your driver", 128, "StartError")),
+        Reason.CRASHED,
+        f"the driver of the node's GPU is too old for image {IMAGE}: it has to satisfy cuda>=12.8; update the driver, or"
+        " take an older image in spec.image",
+    ),
+    "a container that cannot be created": (
+        diagnosed(*server(waiting_reason="CreateContainerError", waiting_message="no space left on device")),
+        Reason.CRASHED,
+        "container server cannot be set up: no space left on device; check image and podTemplate",
     ),
     "a taint nobody tolerates": (
         diagnosed(unschedulable="0/1 nodes are available: 1 node(s) had untolerated taint(s). no new claims to deallocate, preemption: 0/1 nodes are available."),
         Reason.UNSCHEDULABLE,
-        "none of 1 nodes takes the pod: 1 node(s) had untolerated taint(s); compare the pod's node selectors, tolerations"
+        "none of 1 nodes takes the pod: 1 node(s) had untolerated taint(s); free or add what they lack, or compare the pod's node selectors, tolerations"
         " and volumes with the nodes",
     ),
     "a claim that does not exist": (
@@ -330,7 +347,7 @@ MOUNTS = {
     "a key that a Secret lacks": (
         'MountVolume.SetUp failed for volume "api-key" : references non-existent secret key: token',
         Reason.MISSING_REFERENCE,
-        "the secret of volume api-key has no key token; add the key",
+        "a secret that the pod mounts has no key token; add the key",
     ),
     "a server for files that does not answer": (
         'MountVolume.SetUp failed for volume "claim-0" : mount failed: exit status 32',
@@ -353,6 +370,24 @@ def test_why_volumes_are_not_mounted_is_read_from_the_kubelets_events(what: str)
 
 
 AGENT_WAITS, WAITS = container("agent"), container()
+
+
+def test_a_pod_that_its_node_rejects_is_explained_while_no_other_is_there() -> None:
+    why = "UnexpectedAdmissionError: Allocate failed due to requested number of devices unavailable for nvidia.com/gpu."
+    rejected = pod(AGENT, container(), phase="Failed", rejected=why)
+    found = diagnose(observe(counts(0), (rejected,)), DESIRED)
+    assert found is not None
+    assert found.message.startswith("the node rejected the pod: UnexpectedAdmissionError: Allocate failed due to")
+    assert found.message.endswith(
+        "nvidia.com/gpu; see whether the node has what the pod asks for, and its device plugin runs"
+    )
+    successor = pod(*LOADING, name="pod-2")
+    assert diagnose(observe(counts(0), (rejected, successor)), DESIRED) is None
+    evicted = diagnose(
+        observe(counts(0), (pod(phase="Failed", rejected="Evicted: The node was low on memory. "),)), DESIRED
+    )
+    assert evicted is not None
+    assert evicted.message.startswith("the node put the pod out: The node was low on memory; give the node more")
 
 
 def fetching_again(seconds: float) -> Observed:

@@ -88,7 +88,8 @@ def test_a_pod_and_its_containers() -> None:
     }
     status = {
         "phase": "Running",
-        "podIP": "10.0.0.9",
+        "reason": "Evicted",
+        "message": "low on memory",
         "conditions": [{"type": "Ready", "status": "False"}, {"type": "PodScheduled", "status": "True"}],
         "initContainerStatuses": [
             {
@@ -112,11 +113,11 @@ def test_a_pod_and_its_containers() -> None:
     }
     facts = project_child(raw("Pod", spec=spec, status=status)).facts
     assert isinstance(facts, PodFacts)
-    assert (facts.phase, facts.ready, facts.node, facts.ip, facts.unschedulable) == (
+    assert (facts.phase, facts.ready, facts.node, facts.rejected, facts.unschedulable) == (
         "Running",
         False,
         "node-1",
-        "10.0.0.9",
+        "Evicted: low on memory",
         None,
     )
     assert facts.containers == (

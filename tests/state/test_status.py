@@ -15,6 +15,7 @@ from modelport.state.question import question_due
 from modelport.state.status import event_for, summarise, worth_writing
 
 from .world import (
+    AGENT,
     ANSWERED,
     DESIRED,
     FETCHING,
@@ -24,6 +25,7 @@ from .world import (
     OLD_SET,
     PULLING,
     STARTED,
+    container,
     counts,
     desire,
     made,
@@ -168,6 +170,7 @@ def test_the_counts_and_names_of_a_ready_resource() -> None:
         "gpus": 0,
         "replicas": 1,
         "readyReplicas": 1,
+        "provedHash": DESIRED.spec_hash,
         "selector": "modelport.io/name=assistant,modelport.io/role=server",
     }
     assert [child["kind"] for child in READY["children"]] == ["ConfigMap", "Deployment", "Service"]
@@ -287,6 +290,32 @@ def test_a_template_changed_at_zero_has_no_proof() -> None:
     both = (replica_set(wanted=0, uid=OLD_SET), replica_set(changed.spec_hash, wanted=0))
     settled = observe(counts(0, wanted=0, generation=2, seen=2), desired=changed, sets=both, of=resource(2, first))
     assert words(told(settled, changed))["Ready"] == "Unknown ScaledToZero"
+
+
+def test_a_template_changed_on_the_way_to_zero_has_no_proof() -> None:
+    """One edit of both: the template that answered is another one."""
+    changed = desire(replicas=0, vllm={"maxModelLen": 512})
+    both = (replica_set(wanted=0, uid=OLD_SET), replica_set(changed.spec_hash, wanted=0))
+    gone = observe(counts(0, wanted=0, generation=2, seen=2), desired=changed, sets=both, of=resource(2, READY))
+    assert words(told(gone, changed))["Ready"] == "Unknown ScaledToZero"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "news"), [("exit code 1", "exit code 139", True), ("3.11 GiB", "3.12 GiB", False)]
+)
+def test_only_numbers_that_differ_with_each_try_are_no_news(first: str, second: str, news: bool) -> None:
+    def crashed(text: str) -> Observed:
+        ended = container(
+            waiting_reason="CrashLoopBackOff",
+            exit_code=1,
+            terminated_reason="Error",
+            terminated_message=f"app: X: {text}",
+        )
+        return observe(counts(0), (pod(AGENT, ended),))
+
+    before = told(crashed(first))
+    after = told(replace(crashed(second), resource=resource(1, before)))
+    assert (after != before) is news
 
 
 def test_suspended_has_no_ready_condition() -> None:

@@ -28,6 +28,7 @@ class Source(StrEnum):
     LOG = "log"
     PROOF = "proof"
     MOUNT = "mount"
+    POD = "pod"
     REPLICAS = "replicas"
 
 

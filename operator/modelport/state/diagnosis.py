@@ -17,7 +17,7 @@ from modelport.state.observed import ContainerFacts, EvidenceKey, Observed
 from modelport.state.rollout import Pod, Rollout, rollout
 
 _PREFIX = re.compile(
-    r"^(?:\x1b\[[0-9;]*m)*(?:\([\w.-]+ pid=\d+\)\s?)?(?:\x1b\[[0-9;]*m)*"
+    r"^(?:(?:\x1b\[[0-9;]*m)*\([^)\n]*pid=\d+\)\s?)*(?:\x1b\[[0-9;]*m)*"
     r"(?:(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) \d[\d-]* [\d:.,]+ (?:\[[^\]]*\] ?)?)?",
     re.MULTILINE,
 )
@@ -113,6 +113,8 @@ def _symptoms(observed: Observed, view: Rollout) -> Iterator[list[Symptom]]:
     for pod in view.pods:
         if pod.current and not pod.facts.ready:
             yield list(_of_pod(pod, observed))
+    if not any(pod.current for pod in view.pods):
+        yield from ([Symptom(Source.POD, pod.facts.rejected or "", {})] for pod in view.ended if pod.current)
     if view.facts is not None and view.facts.replica_failure is not None:
         yield [Symptom(Source.REPLICAS, view.facts.replica_failure, {})]
 

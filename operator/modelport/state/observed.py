@@ -86,7 +86,8 @@ class PodFacts:
     unschedulable: str | None
     """Message of condition PodScheduled while it is False."""
     node: str | None
-    ip: str | None
+    rejected: str | None
+    """Why its node did not take it, or put it out: `Reason: message` of a pod that has failed as a whole."""
     containers: tuple[ContainerFacts, ...]
     created: str
 

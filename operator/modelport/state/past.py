@@ -30,6 +30,8 @@ class Past:
     reconciling: bool
     wanted: int | None
     """Replicas that were wanted."""
+    proved_hash: str | None
+    """Spec hash of the template whose model has answered last."""
 
     @classmethod
     def of(cls, status: Status, generation: int) -> Past:
@@ -45,17 +47,13 @@ class Past:
             message=told.get("message", ""),
             reconciling=condition(status, ConditionType.RECONCILING).get("status") == "True",
             wanted=int(wanted) if wanted.isdigit() else None,
+            proved_hash=status.get("provedHash"),
         )
 
     @property
     def ready_now(self) -> bool:
         """Ready was said of this very generation."""
         return self.ready and self.same_generation and self.known
-
-    @property
-    def proved(self) -> bool:
-        """The template had proved its model before only the number of replicas changed."""
-        return self.ready or (self.known and self.reason is Reason.SCALING)
 
 
 _TELLING = (ConditionType.READY, ConditionType.AVAILABLE)

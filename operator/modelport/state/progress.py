@@ -60,7 +60,7 @@ def _motive(desired: Desired, view: Rollout, past: Past) -> Reason | None:
     behind = facts is not None and facts.updated < facts.replicas
     if old_template or behind or (view.hashes and desired.spec_hash not in view.hashes):
         return Reason.ROLLING_OUT
-    resized = past.wanted != desired.replicas and past.proved
+    resized = past.wanted != desired.replicas and past.proved_hash == desired.spec_hash
     if resized or (past.same_generation and past.known and past.reason is Reason.SCALING):
         return Reason.SCALING
     return None

@@ -148,7 +148,7 @@ def _pod(raw: Raw) -> PodFacts:
         spec_hash=_spec_hash(raw["metadata"]),
         unschedulable=scheduled.get("message", "") if scheduled.get("status") == "False" else None,
         node=spec.get("nodeName"),
-        ip=status.get("podIP"),
+        rejected=f"{status['reason']}: {status.get('message', '')}" if status.get("reason") else None,
         containers=(
             *_containers(spec.get("initContainers"), status.get("initContainerStatuses"), init=True),
             *_containers(spec.get("containers"), status.get("containerStatuses"), init=False),

@@ -34,6 +34,8 @@ class Rollout:
     running: frozenset[str | None]
     """Spec hashes of those that want pods."""
     pods: tuple[Pod, ...]
+    ended: tuple[Pod, ...]
+    """Pods that its node rejected or put out, the youngest first; Kubernetes makes others in their place."""
 
     @property
     def available(self) -> bool:
@@ -60,14 +62,15 @@ def rollout(observed: Observed, desired: Desired | None) -> Rollout:
         if isinstance(child.facts, PodFacts)
         and child.owner_uid in sets
         and not child.deleting
-        and child.facts.phase not in _ENDED
     ]
+    pods.sort(key=lambda pod: (pod.facts.created, pod.name), reverse=True)
     return Rollout(
         deployment,
         facts,
         hashes=frozenset(template.spec_hash for template in templates),
         running=frozenset(template.spec_hash for template in templates if template.wanted > 0),
-        pods=tuple(sorted(pods, key=lambda pod: (pod.facts.created, pod.name), reverse=True)),
+        pods=tuple(pod for pod in pods if pod.facts.phase not in _ENDED),
+        ended=tuple(pod for pod in pods if pod.facts.phase in _ENDED),
     )
 
 

@@ -30,7 +30,8 @@ COUNTS_EVERY = 30.0
 
 _API_VERSIONS = {"ConfigMap": "v1", "Service": "v1", "Deployment": "apps/v1"}
 _COUNTS = frozenset({"ready", "replicas", "readyReplicas", "children"})
-_NUMBERS = re.compile(r"0x[0-9a-f]+|\d+(?:\.\d+)?")
+_NUMBERS = re.compile(r"0x[0-9a-f]+|\d+\.\d+|\d{5,}")
+"""Addresses, sizes and times, which differ from one try to the next; not exit codes, HTTP statuses and counts."""
 _CALM = frozenset(
     {
         Reason.READY,
@@ -73,6 +74,7 @@ def summarise(observed: Observed, desired: Desired | Invalid | None) -> dict[str
         "phase": str(Reason.PAUSED if resource.paused else verdict.reason),
         "message": _for_people(verdict, paused=resource.paused),
         **_counts(observed, rendered, view),
+        "provedHash": _proved_hash(verdict, rendered) or resource.status.get("provedHash"),
         "selector": f"{LABEL_NAME}={resource.name},{LABEL_ROLE}={ROLE_SERVER}",
         "children": _children(observed),
         "conditions": [
@@ -147,6 +149,11 @@ def _counts(observed: Observed, desired: Desired | None, view: Rollout) -> dict[
         "replicas": view.facts.replicas if view.facts is not None else 0,
         "readyReplicas": view.ready,
     }
+
+
+def _proved_hash(verdict: Verdict, desired: Desired | None) -> str | None:
+    """The template that is proved now; at zero nothing is."""
+    return desired.spec_hash if desired is not None and desired.replicas and verdict.ready == "True" else None
 
 
 def _children(observed: Observed) -> list[dict[str, str]]:

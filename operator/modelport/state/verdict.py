@@ -52,7 +52,7 @@ def judge(observed: Observed, desired: Desired | Invalid | None, view: Rollout, 
     if observed.resource.spec.get("suspend"):
         return _suspended(desired, observed, view)
     if rolled_out(desired, observed, view):
-        return _at_zero(past) if desired.replicas == 0 else _asked(desired, observed, past)
+        return _at_zero(desired, past) if desired.replicas == 0 else _asked(desired, observed, past)
     return _unfinished(desired, observed, view, past)
 
 
@@ -101,8 +101,8 @@ def _answered(desired: Desired, door: Door | None) -> str:
     return proof
 
 
-def _at_zero(past: Past) -> Verdict:
-    if past.proved:
+def _at_zero(desired: Desired, past: Past) -> Verdict:
+    if past.proved_hash == desired.spec_hash:
         return Verdict("True", Reason.SCALED_TO_ZERO, "scaled to zero; the model had answered before")
     return Verdict(
         "Unknown", Reason.SCALED_TO_ZERO, "scaled to zero before the model could be asked; scale up to prove it"
