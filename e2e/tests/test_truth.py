@@ -41,9 +41,7 @@ def ocr(open_: ExitStack) -> Ask:
 
 
 @pytest.mark.timeout(2400)
-@pytest.mark.parametrize(
-    ("question", "pause"), [(language, 0.1), (ocr, 0.0), pytest.param(assistant, 0.0, marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize(("question", "pause"), [(language, 0.1), (ocr, 0.0), (assistant, 0.0)])
 def test_no_promised_answer_is_missing(question: Callable[[ExitStack], Ask], pause: float) -> None:
     name = question.__name__
     start = START[name]
