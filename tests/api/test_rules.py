@@ -19,14 +19,15 @@ from tests.api.celtool import evaluate, forms, models
 RULED = [model for model in models(ModelDeploymentSpec) if model.rules]
 FORMS = list(forms(ModelDeploymentSpec).values())
 
-# One valid value for each property whose form a single letter does not have.
+# Valid values for each property whose form a single letter does not have, or whose content a rule looks at.
 TEXTS = {
-    "uri": "hf://a/b",
-    "path": "/x",
-    "app": "a:b",
-    "interval": "10s",
-    "timeout": "1m",
-    "resource": "amd.com/gpu",
+    "uri": ["hf://a/b", "https://a/b", "pvc://a"],
+    "path": ["/x"],
+    "app": ["a:b"],
+    "interval": ["10s"],
+    "timeout": ["1m"],
+    "resource": ["amd.com/gpu"],
+    "env.name": ["VLLM_API_KEY", "A"],
 }
 FLAGS = [*VLLM_OWNED, *TRITON_OWNED, *(f"--{name}".replace("_", "-") for name in Vllm.model_fields)]
 ARGUMENTS = st.one_of(
@@ -37,7 +38,7 @@ ARGUMENTS = st.one_of(
     ),
     st.sampled_from(["-tp", "-tp=2", "-tp2", "-q", "-qawq", "-pp", "-dp=1", "--a_b", "--a.b_c", "a_b", "--a=b_c"]),
 )
-KEYS = st.sampled_from(["cpu", "memory", "nvidia.com/gpu", "amd.com/gpu", "gpu"])
+KEYS = st.sampled_from(["cpu", "memory", "nvidia.com/mig-1g.5gb", "x.y/gpu", "amd.com/gpu", "gpu"])
 
 
 def values(node: Schema, name: str = "") -> st.SearchStrategy[Any]:
@@ -54,7 +55,7 @@ def values(node: Schema, name: str = "") -> st.SearchStrategy[Any]:
         case "number":
             return st.just(0.5)
         case "string":
-            return st.sampled_from(["VLLM_API_KEY", "A"]) if name == "env.name" else st.just(TEXTS.get(name, "x"))
+            return st.sampled_from(TEXTS.get(name, ["x"]))
         case "array":
             items = ARGUMENTS if name == "extraArgs" else values(node["items"], name)
             return st.lists(items, min_size=node.get("minItems", 0), max_size=2)

@@ -36,6 +36,8 @@ def test_without_a_file_the_defaults(tmp_path: Path) -> None:
         ("worker: 3", "worker: Extra inputs"),
         ("workers: 0", "workers: Input should be greater"),
         ("a: [", "while parsing"),
+        ("defaults: {replicass: 2}", "defaults.replicass: there is no such field; did you mean replicas"),
+        ("door: {mode: 'http://{nope}'}", "door.mode: Value error, write service, off, or a URL with"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_with_its_place(tmp_path: Path, text: str, says: str) -> None:

@@ -163,3 +163,27 @@ def test_ready_without_a_question_is_told() -> None:
     assert [rendered(spec).asked for spec in (app, asked, VLLM, {**VLLM, "check": {"disabled": True}})] == [
         False, True, True, False,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        {"resources": {"limits": {"nvidia.com/mig-1g.5gb": 1}}},
+        {"resources": {"claims": [{"name": "gpu"}]}},
+    ],
+)
+def test_devices_that_a_pod_template_asks_for_are_not_hidden(server: dict[str, Any]) -> None:
+    patch = {"spec": {"containers": [{"name": "server", **server}]}}
+    names = [item["name"] for item in container(rendered({**VLLM, "podTemplate": patch}))["env"]]
+    assert "NVIDIA_VISIBLE_DEVICES" not in names
+    assert {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"} in container(rendered(VLLM))["env"]
+
+
+@pytest.mark.parametrize("nothing", [{"env": []}, {"vllm": {}}, {"check": {"expect": {}}}, {"vllm": {"dtype": None}}])
+def test_what_says_nothing_makes_no_pod_anew(nothing: dict[str, Any]) -> None:
+    assert rendered({**VLLM, **nothing}).spec_hash == rendered(VLLM).spec_hash
+    assert rendered({**VLLM, "podTemplate": {"spec": nothing}}).spec_hash != rendered(VLLM).spec_hash
+
+
+def test_a_size_beyond_all_measure_gives_the_longest_budget() -> None:
+    assert rendered({**VLLM, "model": {"uri": "hf://org/repo", "size": "9e99"}}).deadline > 7 * 24 * 3600

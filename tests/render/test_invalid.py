@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelport.render.defaults import problems as problems_of_defaults
 from modelport.render.desired import Desired, Identity, Invalid
 from modelport.render.platform import Platform
 from modelport.render.render import render
@@ -45,12 +46,22 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ),
     ({**VLLM, "triton": {}}, ["spec.triton: runtime is vllm; move these options to spec.vllm"]),
     ({**VLLM, "model": {"uri": "hf://repo"}}, ["spec.model.uri: hf://repo names no repository: write hf://owner/repo"]),
-    ({**VLLM, "model": {"uri": "pvc://claim/../x"}}, ["spec.model.uri: may not contain '..'"]),
+    ({**VLLM, "model": {"uri": "pvc://claim/../x"}}, ["spec.model.uri: may not contain '.' or '..' as a part"]),
     ({**VLLM, "model": {"uri": "pvc:///x"}}, ["spec.model.uri: pvc:///x names no claim"]),
-    ({**VLLM, "model": {"uri": "https://host"}}, ["spec.model.uri: https://host names no file"]),
+    ({**VLLM, "model": {"uri": "pvc://a:b/x"}}, ["spec.model.uri: pvc://a:b/x names no claim: write pvc://claim/path"]),
+    ({**VLLM, "model": {"uri": "hf://datasets/a/b"}}, ["spec.model.uri: hf://datasets/a/b: only model repositories"]),
+    ({**VLLM, "model": {"uri": "https://host/a"}}, ["spec.model.uri: https:// names one file, and this runtime needs"]),
+    (
+        {"runtime": "fastapi", "fastapi": {"app": "a:b"}, "model": {"uri": "https://host/d/"}},
+        ["spec.model.uri: https://host/d/ names no file: write https://host/path/file"],
+    ),
+    (
+        configured({"backend": "python", "output": [{"name": "A"}, {"name": True}]}),
+        ["spec.triton.models[det].config.output[1].name: has to be a text: write it in quotes (y, n, yes"],
+    ),
     (
         {**VLLM, "check": {"interval": "25h"}},
-        ["spec.check.interval: write a number and its unit, s, m or h, from 1s to 24h"],
+        ["spec.check.interval: write a number and its unit, ms, s, m or h, from 1s to 24h"],
     ),
     (
         {**VLLM, "check": {"request": {"path": "/", "bodyBase64": "abc"}}},
@@ -196,6 +207,34 @@ def test_nothing_that_a_user_writes_raises(runtime: str, fields: dict[str, Any])
         Identity("models", "example", UID), {**base, "runtime": runtime, **fields}, Platform(defaults=fields)
     )
     assert isinstance(result, Desired | Invalid)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "says"),
+    [
+        ({"podTemplate": "x"}, "defaults.podTemplate: should be a map"),
+        ({"replicass": 2}, "defaults.replicass: there is no such field; did you mean replicas?"),
+        ({"podTemplate": {"nodeSelector": {}}}, "defaults.podTemplate.nodeSelector: there is no such field"),
+        ({"vllm": {"dtype": "fp99"}}, "defaults.vllm.dtype: 'fp99' should be 'auto', 'half', "),
+        ({"resources": {"limits": {"nvidia.com/gpu": 1}}}, "defaults.resources.limits: GPUs stand in a field"),
+        (
+            {"podTemplate": {"spec": {"containers": [{"name": "server", "$patch": "delete"}]}}},
+            "defaults.podTemplate.spec.",
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_defaults_of_an_installation(defaults: dict[str, Any], says: str) -> None:
+    (problem,) = problems_of_defaults(Platform(defaults=defaults))
+    assert str(problem).startswith(says)
+
+
+def test_defaults_that_some_users_cannot_use_are_fine() -> None:
+    useful = {
+        "vllm": {"gpuMemoryUtilization": 0.8},
+        "check": {"task": "chat", "timeout": "1m"},
+        "gpu": {"resource": "a.b/c"},
+    }
+    assert problems_of_defaults(Platform(defaults=useful)) == ()
 
 
 NAMED = st.fixed_dictionaries({}, optional={"name": JSON, "ip": JSON, "env": JSON, "$patch": JSON}) | JSON

@@ -77,3 +77,11 @@ def test_a_platform_from_the_charts_values() -> None:
     assert {"name": "HF_ENDPOINT", "value": "http://hub"} in container(rendered(VLLM, platform=platform), "fetch")[
         "env"
     ]
+
+
+@pytest.mark.parametrize("user", [{"runtime": "triton"}, {"runtime": "vllm", "check": {"request": {"path": "/"}}}])
+def test_a_default_task_is_for_those_who_ask_no_other_question(user: dict[str, Any]) -> None:
+    model = {"model": {"uri": "hf://org/repo", "names": ["a"]}}
+    found = resolved({**user, **model}, {"check": {"task": "chat", "timeout": "9s"}})
+    assert "task" not in found["check"]
+    assert found["check"]["timeout"] == "9s"

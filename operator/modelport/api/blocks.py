@@ -23,6 +23,12 @@ from .types import (
     keyed,
 )
 
+Word = Annotated[
+    str,
+    text("^[A-Za-z0-9][-_A-Za-z0-9]*$", "write one word of letters, digits, dashes and underscores", max_length=64),
+]
+"""A value that vLLM knows by name."""
+
 
 class VllmFlags(Model):
     """The typed options of `vllm serve`: each field is one long option, in camelCase."""
@@ -45,9 +51,9 @@ class VllmFlags(Model):
     """Tokens in one step of the engine: a number, or vLLM's own form such as 8k."""
     dtype: Literal["auto", "half", "float16", "bfloat16", "float", "float32"] | None = None
     """Number format of weights and activations."""
-    quantization: Annotated[str, Field(pattern=r"^[-_a-z0-9]+$", max_length=64)] | None = None
+    quantization: Word | None = None
     """Quantization method, such as awq, gptq or fp8, where the model does not say it itself."""
-    kv_cache_dtype: Annotated[str, Field(pattern=r"^[-_a-z0-9]+$", max_length=64)] | None = None
+    kv_cache_dtype: Word | None = None
     """Number format of the KV cache, such as fp8."""
     enable_prefix_caching: bool | None = None
     """Keep the KV cache of common prompt beginnings."""
@@ -57,15 +63,15 @@ class VllmFlags(Model):
     """Do not compile or capture graphs: starts faster, answers slower."""
     trust_remote_code: bool | None = None
     """Run Python code that comes with the model. Only for repositories that you trust."""
-    load_format: Annotated[str, Field(pattern=r"^[-_a-z0-9]+$", max_length=64)] | None = None
+    load_format: Word | None = None
     """How weights are read, such as auto, safetensors or runai_streamer."""
     runner: Literal["auto", "generate", "pooling", "draft"] | None = None
     """What the model is for: `pooling` for embeddings and classification."""
     enable_auto_tool_choice: bool | None = None
     """Let the model decide to call tools. Needs toolCallParser."""
-    tool_call_parser: Annotated[str, Field(pattern=r"^[-_A-Za-z0-9]+$", max_length=64)] | None = None
+    tool_call_parser: Word | None = None
     """Parser of the model's tool calls, such as hermes or llama3_json."""
-    reasoning_parser: Annotated[str, Field(pattern=r"^[-_A-Za-z0-9]+$", max_length=64)] | None = None
+    reasoning_parser: Word | None = None
     """Parser of the model's reasoning, such as deepseek_r1."""
     api_key: SecretKeyReference | None = None
     """Key that clients must send as `Authorization: Bearer KEY`."""

@@ -37,11 +37,15 @@ CREDENTIALS = (
 )
 
 
+_GPU_VENDORS = ("nvidia.com/", "amd.com/")
+
+
 def _no_gpus(part: str) -> Rule:
+    named = " || ".join(f"k.startsWith('{vendor}')" for vendor in _GPU_VENDORS)
     return Rule(
-        f"!has(self.{part}) || !self.{part}.exists(k, k.endsWith('/gpu'))",
-        "GPUs stand in a field of their own: write spec.gpu, such as gpu: {count: 1}",
-        lambda it: not any(key.endswith("/gpu") for key in getattr(it, part) or ()),
+        f"!has(self.{part}) || !self.{part}.exists(k, k.endsWith('/gpu') || {named})",
+        "GPUs stand in a field of their own: write spec.gpu, such as gpu: {count: 1, resource: nvidia.com/gpu}",
+        lambda it: not any(key.endswith("/gpu") or key.startswith(_GPU_VENDORS) for key in getattr(it, part) or ()),
         path=f".{part}",
     )
 
@@ -170,6 +174,35 @@ SOURCES = (
         "model.uri is a whole model repository and triton.models lists its models one by one: keep one of the two",
         lambda it: _uri(it) is None or _models(it) is None,
         path=".triton.models",
+    ),
+    Rule(
+        f"self.runtime == 'fastapi' || !{_HAS_URI} || !self.model.uri.startsWith('https://')",
+        "https:// names one file, and this runtime needs a folder: write hf://owner/repo or pvc://claim/path",
+        lambda it: it.runtime == Runtime.FASTAPI or not (_uri(it) or "").startswith("https://"),
+        path=".model.uri",
+        reason=INVALID,
+    ),
+    Rule(
+        "self.runtime != 'fastapi' || !has(self.model) || !has(self.model.names) || self.model.names.size() == 1",
+        "an application has one name: keep one",
+        lambda it: (
+            it.runtime != Runtime.FASTAPI or it.model is None or it.model.names is None or len(it.model.names) == 1
+        ),
+        path=".model.names",
+        reason=INVALID,
+    ),
+    Rule(
+        f"!(has(self.model) && has(self.model.credentials) && has(self.model.credentials.secretName)) || ({_HAS_URI} &&"
+        f" !self.model.uri.startsWith('pvc://')) || ({_HAS_MODELS} && self.triton.models.exists(m, has(m.uri) &&"
+        " !m.uri.startsWith('pvc://')))",
+        "nothing is fetched, so no Secret is needed for it: remove secretName, or write model.uri",
+        lambda it: (
+            it.model is None
+            or it.model.credentials is None
+            or it.model.credentials.secret_name is None
+            or any(uri and not uri.startswith("pvc://") for uri in (_uri(it), *(m.uri for m in _models(it) or ())))
+        ),
+        path=".model.credentials.secretName",
     ),
 )
 

@@ -32,6 +32,7 @@ VLLM_OWNED: Mapping[str, str] = {
     "--config": "write its content as fields of spec.vllm and as extraArgs",
     "--ssl-keyfile": "the server speaks HTTP inside the cluster; end TLS in front of its Service",
     "--ssl-certfile": "the server speaks HTTP inside the cluster; end TLS in front of its Service",
+    "--grpc": "the pod is asked over HTTP whether its model answers",
     "--headless": "the pod could not be asked whether its model answers",
     "--shutdown-timeout": "the pod's grace period is computed; spec.podTemplate can lengthen it",
 }

@@ -91,6 +91,7 @@ class Reason(StrEnum):
     FIELD_CONFLICT = "FieldConflict"
     CHILD_REFUSED = "ChildRefused"
     FORBIDDEN = "Forbidden"
+    UNAVAILABLE = "Unavailable"
     UNSCHEDULABLE = "Unschedulable"
     IMAGE_PULL = "ImagePull"
     MISSING_REFERENCE = "MissingReference"

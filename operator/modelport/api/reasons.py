@@ -107,6 +107,10 @@ REASONS: Mapping[Reason, ReasonInfo] = {
         "Install the chart's roles anew, or grant the right that the message names.",
         terminal=True,
     ),
+    Reason.UNAVAILABLE: ReasonInfo(
+        "The API server cannot take a child at the moment, often because an admission webhook does not answer.",
+        "Nothing: it is tried again. If it lasts, mend what the message names.",
+    ),
     Reason.UNSCHEDULABLE: ReasonInfo(
         "No node has room for a pod.",
         "Free or add what the message says is lacking, or ask for less in spec.gpu or spec.resources.",

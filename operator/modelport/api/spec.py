@@ -48,7 +48,11 @@ __all__ = [
 ]
 
 ServedName = Annotated[
-    str, text("^[-._/A-Za-z0-9]+$", "write letters, digits, slashes, dashes, underscores and dots, as clients send it")
+    str,
+    text(
+        "^[A-Za-z0-9][-._/A-Za-z0-9]*$",
+        "write letters, digits, slashes, dashes, underscores and dots, as clients send it, a letter or digit first",
+    ),
 ]
 EnvName = Annotated[
     str,
@@ -81,7 +85,7 @@ class ModelSource(Model):
     uri: ModelUri | None = None
     """hf://owner/repo[@revision][/path], https://host/file or pvc://claim[/path]. Leave out when the model is in the image."""
     names: Annotated[list[ServedName], Field(min_length=1, max_length=16, json_schema_extra=ATOMIC)] | None = None
-    """Names that the model is served under. Default: the resource's name and, for hf://, the repository's id. For a whole Triton repository: its models that are loaded."""
+    """Names that it is served under. Default: the resource's name and, for hf://, the repository's id; for triton those in triton.models. Of a whole Triton repository: the models to load."""
     size: Quantity | None = None
     """Size of the weights, such as 15Gi. The time allowed for fetching and loading is computed from it."""
     credentials: Credentials | None = None
@@ -157,9 +161,16 @@ class Request(Model):
 
     method: Literal["GET", "POST", "PUT"] | None = None
     """HTTP method. Default: POST with a body, GET without."""
-    path: Annotated[str, text(r"^/[^\s]*$", "write a path that begins with a slash, such as /predict", max_length=2048)]
+    path: Annotated[
+        str,
+        text(
+            "^/[!-~]*$",
+            "write a path that begins with a slash, such as /predict, other characters than ASCII percent-encoded",
+            max_length=2048,
+        ),
+    ]
     """Path and query on port 8000."""
-    content_type: Annotated[str, Field(max_length=256)] | None = None
+    content_type: Annotated[str, text("^[!-~][ -~]*$", "write a media type, such as application/json")] | None = None
     """Content-Type header. Default: application/json."""
     body: Annotated[str, Field(max_length=65536)] | None = None
     """Body as text."""
@@ -168,7 +179,7 @@ class Request(Model):
 
 
 class Expect(Model):
-    """What the answer must be. Without it any answer with status 200 is right."""
+    """What the answer must be. Without it an answer with status 200 is right; a built-in question's has to hold an answer, too."""
 
     status: Annotated[int, Field(ge=100, le=599)] | None = None
     """HTTP status. Default: 200."""
@@ -192,7 +203,7 @@ class Check(Model):
     timeout: Duration | None = None
     """Time that an answer may take. Default: 30s."""
     disabled: bool | None = None
-    """Do not ask the model: a pod is ready when its server lists the model. The status says so."""
+    """Do not ask the model: a pod is ready when its server lists the model, or its application has started. The status says so."""
 
 
 class ModelDeploymentSpec(Model):
@@ -228,7 +239,7 @@ class ModelDeploymentSpec(Model):
     suspend: bool | None = None
     """Take the pods away and keep the rest, until set to false."""
     pod_template: Annotated[dict[str, Any], Field(json_schema_extra=POD_TEMPLATE)] | None = None
-    """Any part of a PodTemplateSpec, merged over the pod last, as `kubectl patch --type=strategic` would. The containers are `server`, `agent` and `fetch`."""
+    """Any part of a PodTemplateSpec, merged over the pod last, as `kubectl patch --type=strategic` would (tolerations replace ours). The containers are `server`, `agent` and `fetch`."""
     vllm: Vllm | None = None
     """Options for runtime vllm."""
     triton: Triton | None = None

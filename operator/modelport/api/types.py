@@ -10,7 +10,7 @@ from pydantic import Field
 from .model import Form, Model, Rule, int_or_text, text
 
 _SCALED = r"[1-9][0-9]*(\.[0-9]+[kmgt]|[kKmMgGtT])?"
-_SCALED_WORDS = "a number, or one with a suffix: k, m, g (thousands; 1.5k), K, M, G (1024s; whole numbers only)"
+_SCALED_WORDS = "a number, or one with a suffix: k, m, g, t (thousands; 1.5k), K, M, G, T (1024s; whole numbers only)"
 ScaledInt = Annotated[int | str, int_or_text(f"^{_SCALED}$", f"write {_SCALED_WORDS}")]
 """Tokens or bytes in vLLM's own form, such as 8192, 8k or 64M."""
 ScaledIntOrAuto = Annotated[int | str, int_or_text(f"^({_SCALED}|auto|-1)$", f"write auto, -1, {_SCALED_WORDS}")]
@@ -19,7 +19,7 @@ ScaledIntOrAuto = Annotated[int | str, int_or_text(f"^({_SCALED}|auto|-1)$", f"w
 Quantity = Annotated[
     int | str,
     int_or_text(
-        r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i|[eE][0-9]+)?$",
+        r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i|[eE][0-9]{1,2})?$",
         "write a Kubernetes quantity without spaces, such as 16Gi, 500m or 2",
     ),
 ]
@@ -31,7 +31,7 @@ Duration = Annotated[
     Form(
         Rule(
             f"self.matches(r'{_DURATION_PATTERN}') && duration(self) >= duration('1s') && duration(self) <= duration('24h')",
-            "write a number and its unit, s, m or h, from 1s to 24h, such as 10s",
+            "write a number and its unit, ms, s, m or h, from 1s to 24h, such as 10s",
             lambda it: re.fullmatch(_DURATION_PATTERN, it) is not None and 1 <= seconds(it) <= 86400,
             reason="FieldValueInvalid",
         ),

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 
+from modelport.render import defaults
 from modelport.render.platform import Platform, platform_from
 
 DEFAULT_FILE = Path("/etc/modelport/operator.yaml")
@@ -37,6 +38,18 @@ class Door(_Part):
     """How models are asked through their Services: `service`, `off`, or a URL with {namespace}, {name} and {port}."""
 
     mode: str = "service"
+
+    @field_validator("mode")
+    @classmethod
+    def _is_an_address(cls, mode: str) -> str:
+        if mode not in ("service", "off"):
+            try:
+                mode.format(namespace="a", name="b", port=80)
+            except (LookupError, ValueError) as problem:
+                raise ValueError(
+                    f"write service, off, or a URL with {{namespace}}, {{name}} and {{port}}: {problem}"
+                ) from None
+        return mode
 
 
 class Lease(_Part):
@@ -80,9 +93,12 @@ def load(path: Path | None, given: Mapping[str, Any]) -> Settings:
     path = path or DEFAULT_FILE
     try:
         written = yaml.safe_load(path.read_text()) or {} if path.is_file() else {}
-        return Settings.model_validate({**written, **given})
+        settings = Settings.model_validate({**written, **given})
     except (OSError, yaml.YAMLError) as problem:
         raise SettingsError(f"{path}: {problem}") from problem
     except ValidationError as problem:
         lines = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problem.errors()]
         raise SettingsError(f"{path}: " + "; ".join(lines)) from problem
+    if wrong := defaults.problems(settings.platform()):
+        raise SettingsError(f"{path}: " + "; ".join(map(str, wrong)))
+    return settings

@@ -10,6 +10,7 @@ import click
 import yaml
 
 from modelport.api.names import API_VERSION, KIND
+from modelport.render import defaults
 from modelport.render.desired import Desired, Identity, Invalid
 from modelport.render.platform import Platform, platform_from
 from modelport.render.render import render
@@ -51,7 +52,7 @@ _Dumper.add_representer(str, _text)
 @click.option(
     "-f", "--filename", "files", type=click.File(), multiple=True, required=True, help="YAML file; - for stdin."
 )
-@click.option("--platform", "platform_file", type=click.File(), help="The installation's settings, as in the chart.")
+@click.option("--platform", "platform_file", type=click.File(), help="Values of the installation's chart.")
 @click.option("-n", "--namespace", default="default", show_default=True, help="Namespace where a document names none.")
 @click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
 def render_command(files: tuple[IO[str], ...], platform_file: IO[str] | None, namespace: str, output: str) -> None:
@@ -85,9 +86,15 @@ def dump(manifests: Iterable[Mapping[str, Any]], output: str) -> str:
 
 def _platform(file: IO[str]) -> Platform:
     (settings, *_) = _load(file)
-    if not isinstance(settings, Mapping | None):
-        raise click.ClickException(f"{file.name}: has to be a map of settings")
-    return platform_from(settings or {})
+    values = {} if settings is None else settings
+    for key in ("", "images", "hub", "defaults", "models"):
+        if not isinstance(values.get(key) or {} if key else values, Mapping):
+            raise click.ClickException(f"{file.name}: {key or 'it'} should be a map, as in the chart's values.yaml")
+    secrets = (values.get("models") or {}).get("imagePullSecrets")
+    platform = platform_from({**values, "imagePullSecrets": secrets})
+    if wrong := defaults.problems(platform):
+        raise click.ClickException(f"{file.name}: " + "; ".join(map(str, wrong)))
+    return platform
 
 
 def _render(document: Mapping[str, Any], namespace: str, platform: Platform) -> Desired | Invalid:

@@ -30,6 +30,9 @@ COMMON_ENV = environment(
     HOME=HOME, USER=USER, LOGNAME=USER, XDG_CACHE_HOME=CACHE, HF_HOME=f"{CACHE}/huggingface", TMPDIR="/tmp"
 )
 
+NO_GPU = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}
+"""For images that ask for all GPUs of the node where nobody gives them one."""
+
 Mounts = Iterable[Mapping[str, Any]]
 
 
@@ -99,7 +102,7 @@ def _container(name: str, image: str, command: Iterable[str], args: Iterable[str
 def _server_env(name: str, spec: ModelDeploymentSpec, facts: ServerFacts) -> list[dict[str, Any]]:
     """Ours, overridden and followed by the user's."""
     model = environment(**{MODEL_DIR_ENV: model_dir(name)})
-    no_gpu = environment(NVIDIA_VISIBLE_DEVICES="void") if spec.gpu is None else ()
+    no_gpu = (NO_GPU,) if spec.gpu is None else ()
     variables = {item["name"]: dict(item) for item in (*COMMON_ENV, *model, *no_gpu, *facts.env)}
     for variable in spec.env or ():
         variables[variable.name] = variable.model_dump(by_alias=True, exclude_none=True)

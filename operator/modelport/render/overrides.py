@@ -8,6 +8,7 @@ from typing import Any
 from modelport.api.names import CONTAINER_AGENT, CONTAINER_SERVER
 from modelport.runtimes.base import Problem
 
+from .containers import NO_GPU
 from .desired import Invalid
 from .metadata import selector
 from .strategic import PatchError, merge_pod_template
@@ -25,7 +26,23 @@ def override(template: Mapping[str, Any], patches: Sequence[Mapping[str, Any]], 
         except PatchError as error:
             return Invalid((Problem(ROOT + error.path, str(error)),))
     problems = tuple(_lost(template, result, name))
-    return Invalid(problems) if problems else result
+    return Invalid(problems) if problems else _with_gpus(result)
+
+
+def _with_gpus(template: dict[str, Any]) -> dict[str, Any]:
+    """Devices that only the patch asks for (a slice of a GPU, a resource claim) are not hidden from the server."""
+    containers = [
+        {**item, "env": [variable for variable in item.get("env") or () if variable != NO_GPU]}
+        if item.get("name") == CONTAINER_SERVER and _asks_for_devices(_part(item, "resources"))
+        else item
+        for item in template["spec"]["containers"]
+    ]
+    return {**template, "spec": {**template["spec"], "containers": containers}}
+
+
+def _asks_for_devices(resources: Mapping[str, Any]) -> bool:
+    extended = [key for kind in ("requests", "limits") for key in _part(resources, kind) if "/" in key]
+    return bool(resources.get("claims") or extended)
 
 
 def grace_seconds(patches: Sequence[Mapping[str, Any]], default: int) -> int:

@@ -57,7 +57,7 @@ def pod_template(pod: PodInputs) -> dict[str, Any]:
     init = list(_init_containers(pod))
     server = containers.server(pod.name, spec, pod.facts, image(pod) or "", _server_mounts(pod))
     secrets = [{"name": secret.name} for secret in spec.image_pull_secrets or ()]
-    account = credentials.service_account_name
+    account = credentials.service_account_name if credentials is not None else None
     return {
         "metadata": {"labels": labels(pod.name)},
         "spec": {
@@ -82,9 +82,8 @@ def pod_template(pod: PodInputs) -> dict[str, Any]:
     }
 
 
-def _credentials(spec: ModelDeploymentSpec) -> Credentials:
-    given = spec.model.credentials if spec.model is not None else None
-    return given or Credentials.model_construct()
+def _credentials(spec: ModelDeploymentSpec) -> Credentials | None:
+    return spec.model.credentials if spec.model is not None else None
 
 
 def _gpu_toleration(spec: ModelDeploymentSpec) -> dict[str, str]:
@@ -98,7 +97,8 @@ def _init_containers(pod: PodInputs) -> Iterator[dict[str, Any]]:
     if pod.facts.agent:
         yield containers.agent(agent_image, _agent_mounts(pod))
     if pod.facts.steps:
-        secret = _credentials(pod.spec).secret_name
+        credentials = _credentials(pod.spec)
+        secret = credentials.secret_name if credentials is not None else None
         yield containers.fetch(pod.facts, agent_image, pod.platform.hub_endpoint, secret, _fetch_mounts(pod))
 
 

@@ -17,7 +17,7 @@ from .deployment import deadline, deployment
 from .desired import Desired, Identity, Invalid, Question
 from .hashing import short_hash
 from .platform import AGENT, Platform
-from .resolve import Resolved, resolve
+from .resolve import POD_TEMPLATE, Resolved, resolve
 from .service import service, url
 
 NOT_IN_TEMPLATE = ("replicas", "suspend")
@@ -47,8 +47,21 @@ def render(identity: Identity, spec: Mapping[str, Any], platform: Platform) -> D
 
 
 def spec_hash(user: Mapping[str, Any]) -> str:
-    """Hash of what the user wrote about the pods. What the platform adds counts as version, not as input."""
-    return short_hash({key: value for key, value in user.items() if key not in NOT_IN_TEMPLATE})
+    """Hash of what the user wrote about the pods, without what says nothing (null, empty maps and lists; in a podTemplate
+    they may mean something). What the platform adds counts as version, not as input."""
+    said = {key: value if key == POD_TEMPLATE else _said(value) for key, value in user.items()}
+    return short_hash(
+        {key: value for key, value in said.items() if key not in NOT_IN_TEMPLATE and value not in _NOTHING}
+    )
+
+
+_NOTHING: tuple[Any, ...] = (None, {}, [])
+
+
+def _said(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: kept for key, item in value.items() if (kept := _said(item)) not in _NOTHING}
+    return [_said(item) for item in value] if isinstance(value, list) else value
 
 
 def _problems(identity: Identity, spec: ModelDeploymentSpec, platform: Platform) -> Iterator[Problem]:

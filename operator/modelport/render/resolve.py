@@ -42,7 +42,7 @@ def resolve(user: Fragment, platform: Platform) -> Resolved | Invalid:
     spec = validate({**merged, POD_TEMPLATE: user[POD_TEMPLATE]} if user.get(POD_TEMPLATE) is not None else merged)
     if isinstance(spec, Invalid):
         return spec
-    patches = [layer[POD_TEMPLATE] for layer in reversed(layers) if layer.get(POD_TEMPLATE)]
+    patches = [layer[POD_TEMPLATE] for layer in reversed(layers) if _mapping(layer.get(POD_TEMPLATE))]
     return Resolved(spec, tuple(patches))
 
 
@@ -72,9 +72,12 @@ def _is_keyed(value: Any) -> bool:
 
 
 def _applicable(defaults: Fragment, user: Fragment) -> Fragment:
-    """The defaults that mean something for this user: no options of another runtime, and no GPU options without a GPU."""
+    """The defaults that mean something for this user: no options of another runtime, no GPU options without a GPU, and
+    no task for a model that is asked another question."""
     others = {str(runtime) for runtime in Runtime if runtime != user.get("runtime")}
     result = {key: value for key, value in defaults.items() if key not in others}
+    if user.get("runtime") != Runtime.VLLM or _mapping(user.get("check")).get("request") is not None:
+        result["check"] = {key: value for key, value in _mapping(result.get("check")).items() if key != "task"}
     gpu = merge(_mapping(user.get("gpu")), _mapping(defaults.get("gpu")))
     if "count" not in gpu:
         result.pop("gpu", None)

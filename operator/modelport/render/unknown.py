@@ -8,18 +8,23 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from modelport.api.spec import POD_TEMPLATE as TEMPLATE_SCHEMA
 from modelport.api.spec import ModelDeploymentSpec
 from modelport.runtimes.base import Problem
 
+from .resolve import POD_TEMPLATE
 from .validation import field_path
 
+TEMPLATE_FIELDS = frozenset({*TEMPLATE_SCHEMA["properties"], "$patch", "$retainKeys"})
+"""What may stand in a podTemplate beside the directives of strategic merge."""
 
-def unknown_fields(raw: Mapping[str, Any]) -> Iterator[Problem]:
+
+def unknown_fields(raw: Mapping[str, Any], root: str = "spec") -> Iterator[Problem]:
     """One problem for each, with the nearest name that exists."""
     for keys, known in _unknown(raw, ModelDeploymentSpec, ()):
         close = get_close_matches(str(keys[-1]), known, n=1)
         advice = f"; did you mean {close[0]}?" if close else ""
-        yield Problem(field_path("spec", raw, keys), f"there is no such field{advice}")
+        yield Problem(field_path(root, raw, keys), f"there is no such field{advice}")
 
 
 def _unknown(
@@ -34,6 +39,8 @@ def _unknown(
     for key, item in value.items():
         if key not in fields:
             yield (*keys, key), list(fields)
+        elif key == POD_TEMPLATE and isinstance(item, Mapping):
+            yield from (((*keys, key, inner), list(TEMPLATE_FIELDS)) for inner in item if inner not in TEMPLATE_FIELDS)
         elif (inner := _model_in(fields[key])) is not None:
             yield from _unknown(item, inner, (*keys, key))
 

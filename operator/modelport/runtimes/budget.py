@@ -26,9 +26,9 @@ GUESS_ON_CPU = 4 * GIB
 def budget(spec: ModelDeploymentSpec, base: int, downloads: bool) -> Budget:
     """`base` is what the server takes without any weights."""
     size = _size(spec)
-    fetch = FETCH_SECONDS + ceil(size / FETCH_BYTES_PER_SECOND) if downloads else 0
-    load = base + ceil(size / LOAD_BYTES_PER_SECOND)
-    return Budget(fetch=min(fetch, LONGEST_SECONDS), load=min(load, LONGEST_SECONDS))
+    fetch = FETCH_SECONDS + size / FETCH_BYTES_PER_SECOND if downloads else 0
+    load = base + size / LOAD_BYTES_PER_SECOND
+    return Budget(fetch=ceil(min(fetch, LONGEST_SECONDS)), load=ceil(min(load, LONGEST_SECONDS)))
 
 
 def _size(spec: ModelDeploymentSpec) -> float:

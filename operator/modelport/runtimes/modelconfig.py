@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 from google.protobuf import json_format, text_format
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
@@ -51,6 +51,10 @@ class ModelConfig:
 def from_json(config: Mapping[str, Any]) -> ModelConfig:
     """A configuration in protobuf's JSON form."""
     message = _message()
+    if (place := _switch(config, message.DESCRIPTOR, "")) is not None:
+        raise ConfigError(
+            "has to be a text: write it in quotes (y, n, yes, no, on and off are true or false in YAML)", place
+        )
     try:
         json_format.ParseDict(dict(config), message)
     except json_format.ParseError as error:
@@ -70,6 +74,21 @@ def from_text(text: str) -> ModelConfig:
     except RecursionError as error:
         raise ConfigError("is nested too deeply") from error
     return _read(text, message)
+
+
+def _switch(value: Any, kind: Any, path: str) -> str | None:
+    """Path of the first true or false that stands where the schema has a text."""
+    for key, item in value.items() if isinstance(value, Mapping) else ():
+        field = kind.fields_by_camelcase_name.get(key) or kind.fields_by_name.get(key)
+        if field is None or (field.message_type and field.message_type.GetOptions().map_entry):
+            continue
+        for index, one in enumerate(item if isinstance(item, list) else [item]):
+            here = f"{path}{key}[{index}]" if isinstance(item, list) else f"{path}{key}"
+            if field.type == FieldDescriptor.TYPE_STRING and isinstance(one, bool):
+                return here
+            if field.message_type and (found := _switch(one, field.message_type, f"{here}.")) is not None:
+                return found
+    return None
 
 
 def _read(text: str, message: Message) -> ModelConfig:

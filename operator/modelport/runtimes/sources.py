@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
@@ -9,13 +10,16 @@ from .base import CLAIMS_DIR, Problem
 
 Layout = Literal["folder", "triton-model"]
 
+_PART = r"[A-Za-z0-9][\w.-]*"
+_HUB = re.compile(rf"hf://(?P<owner>{_PART})/(?P<repository>{_PART})(?:@[^/#]+)?/?(?:/[^/#]+)*/?", re.ASCII)
+_WEB = re.compile(r"https://(?P<host>[^/?#]+)/(?:[^?#]*/)?(?P<file>[^/?#]+)(?:\?[^#]*)?(?:#sha256=[0-9a-fA-F]{64})?")
+_CLAIM = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
 
 def repository_id(uri: str | None) -> str | None:
     """owner/repo of an hf:// URI."""
-    if uri is None or not uri.startswith("hf://"):
-        return None
-    owner, _, rest = uri.removeprefix("hf://").partition("/")
-    return f"{owner}/{rest.split('@', 1)[0].split('/', 1)[0]}"
+    found = _HUB.fullmatch(uri) if uri is not None else None
+    return None if found is None else f"{found['owner']}/{found['repository']}"
 
 
 def step(uri: str, to: str, layout: Layout) -> Mapping[str, Any]:
@@ -38,24 +42,21 @@ def problems(path: str, uri: str | None) -> Iterator[Problem]:
     if uri is None:
         return
     scheme, _, rest = uri.partition("://")
-    parts = rest.split("/")
-    if ".." in parts:
-        yield Problem(path, "may not contain '..'")
-    if scheme == "hf" and not all(_repository_parts(uri)):
+    if {".", ".."} & set(rest.split("/")) or "\\" in rest:
+        yield Problem(path, "may not contain '.' or '..' as a part, nor a backslash")
+    elif scheme == "hf" and rest.split("/")[0] in ("datasets", "spaces"):
+        yield Problem(path, f"{uri}: only model repositories can be served: write hf://owner/repo")
+    elif scheme == "hf" and repository_id(uri) is None:
         yield Problem(path, f"{uri} names no repository: write hf://owner/repo, then @revision and /path where needed")
-    if scheme in ("https", "pvc") and not parts[0]:
-        yield Problem(path, f"{uri} names no {'host' if scheme == 'https' else 'claim'}")
-    if scheme == "https" and not any(parts[1:]):
-        yield Problem(path, f"{uri} names no file: write https://host/path/file")
+    elif scheme == "https" and _WEB.fullmatch(uri) is None:
+        yield Problem(path, f"{uri} names no file: write https://host/path/file, with #sha256=... where it is known")
+    elif scheme == "pvc" and not _CLAIM.fullmatch(rest.split("/")[0]):
+        yield Problem(path, f"{uri} names no claim: write pvc://claim/path")
 
 
 def downloads(uris: Iterable[str | None]) -> bool:
     """Whether anything has to travel over the network before the server can start."""
     return any(uri is not None and _claim(uri) is None for uri in uris)
-
-
-def _repository_parts(uri: str) -> list[str]:
-    return (repository_id(uri) or "/").split("/", 1)
 
 
 def _claim(uri: str) -> tuple[str, str] | None:

@@ -59,9 +59,7 @@ def rollout(observed: Observed, desired: Desired | None) -> Rollout:
     pods = [
         Pod(child.name, child.uid, child.facts, child.facts.spec_hash == spec_hash)
         for child in observed.pods
-        if isinstance(child.facts, PodFacts)
-        and child.owner_uid in sets
-        and not child.deleting
+        if isinstance(child.facts, PodFacts) and child.owner_uid in sets and not child.deleting
     ]
     pods.sort(key=lambda pod: (pod.facts.created, pod.name), reverse=True)
     return Rollout(
