@@ -104,7 +104,7 @@ STORIES = [
     Story("500", (RIGHT, WRONG, RIGHT), "+Answered -WrongAnswer +Answered"),
     Story("model unloaded", (RIGHT, FAILED), "+Answered -ModelMissing"),
     Story("model never there", (FAILED, RIGHT), "-ModelMissing +Answered"),
-    Story("reloads", (RIGHT, LOADING), "+Answered -ModelMissing"),
+    Story("reloads", (RIGHT, LOADING, RIGHT), "+Answered -Starting +Answered"),
     Story("wants a key", (KEYLESS, RIGHT), "-Unauthorized +Answered"),
     Story("listing fails", (RIGHT, EMPTY), "+Answered -NotAnswering"),
 ]

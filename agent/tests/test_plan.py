@@ -142,4 +142,4 @@ def test_lengths_and_full_disks() -> None:
     assert length(200, None, "55") == 55
     assert length(206, "bytes 0-0/*", "1") is None
     full = disk_error("hf://o/r", Path("/models/x"), OSError(errno.ENOSPC, "full"))
-    assert str(full) == "NoSpace: hf://o/r: the volume of /models is full; raise model.size"
+    assert str(full) == "NoSpace: hf://o/r: the volume of /models is full"

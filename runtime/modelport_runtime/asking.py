@@ -29,6 +29,8 @@ class _Exchange:
         self.status = 500
         self.body = b""
         self.over = asyncio.Event()
+        self.whole = False
+        """The last piece has come: what the application does, or fails to do, after it is its own affair."""
         self._question: bytes | None = body
 
     async def receive(self) -> Message:
@@ -43,7 +45,8 @@ class _Exchange:
             self.status = message["status"]
         elif message["type"] == "http.response.body":
             self.body = (self.body + message.get("body", b""))[:LARGEST]
-            if not message.get("more_body", False) or len(self.body) == LARGEST:
+            self.whole = not message.get("more_body", False) or len(self.body) == LARGEST
+            if self.whole:
                 self.over.set()
 
 
@@ -55,7 +58,8 @@ async def ask(app: App, request: Request, state: dict[str, object], folder: Path
     try:
         await exchange.over.wait()
         seconds = time.monotonic() - begun
-        if exchange.status >= 500:
+        failed = exchange.status >= 500 or not exchange.whole
+        if failed:
             await asyncio.wait({answering}, timeout=AFTERMATH)
     except asyncio.CancelledError:
         exchange.over.set()
@@ -64,7 +68,7 @@ async def ask(app: App, request: Request, state: dict[str, object], folder: Path
     finally:
         _afterwork.add(answering)
         answering.add_done_callback(_forget)
-    error = answering.exception() if answering.done() and not answering.cancelled() else None
+    error = answering.exception() if failed and answering.done() and not answering.cancelled() else None
     return Answer(exchange.status, exchange.body, seconds, one_line(error, folder) if error else None)
 
 

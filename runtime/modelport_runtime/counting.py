@@ -49,9 +49,12 @@ class Counting:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         status = 500  # what uvicorn answers when the application returns or raises without an answer
+        whole = broken = False
 
         async def watched(message: Message) -> None:
-            nonlocal status
+            nonlocal status, whole
+            if message["type"] == "http.response.body":
+                whole = not message.get("more_body", False)
             if message["type"] == "http.response.start":
                 status = message["status"]
                 if self._draining.active():
@@ -63,9 +66,12 @@ class Counting:
         try:
             with self._flight():
                 await self.app(scope, receive, watched)
+        except Exception:
+            broken = not whole  # an answer that was cut short; what fails behind a whole one is no news to the client
+            raise
         finally:
             self._metrics.finished(scope["method"], status, time.monotonic() - begun)
-            self._remember((scope["method"], scope["path"]), status)
+            self._remember((scope["method"], scope["path"]), status, broken)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.state = scope.get("state", {})
@@ -102,7 +108,7 @@ class Counting:
             self.in_flight -= 1
             self._metrics.in_progress.dec()
 
-    def _remember(self, route: tuple[str, str], status: int) -> None:
-        proved = route == self._route and self._expect.accepts_status(status)
-        failed = status >= 500
+    def _remember(self, route: tuple[str, str], status: int, broken: bool) -> None:
+        failed = status >= 500 or broken
+        proved = route == self._route and self._expect.accepts_status(status) and not broken
         self.traffic = Traffic(self.traffic.proofs + proved, self.traffic.failures + failed)

@@ -19,6 +19,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import os
+import signal
 import socket
 import threading
 from collections.abc import Coroutine
@@ -35,6 +38,8 @@ from modelport_runtime.metrics import Metrics
 from modelport_runtime.proving import Prover, Served
 from modelport_runtime.pulse import Pulse
 from modelport_runtime.settings import Settings
+
+log = logging.getLogger("modelport_runtime")
 
 JSON = "application/json"
 Reply = tuple[int, bytes, str]
@@ -146,7 +151,16 @@ class ManagementThread:
 
     def _watch(self, served: Served) -> None:
         for work in self._management.application_started(served):
-            self._running.add(asyncio.ensure_future(work))
+            task = asyncio.ensure_future(work)
+            task.add_done_callback(self._ended)
+            self._running.add(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Without its prover a pod would keep its last verdict for ever. At the end the application's loop goes first."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._management.draining.active():
+            log.critical("the proof has failed, so the process ends", exc_info=error)
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _json(status: int, document: dict[str, object]) -> Reply:

@@ -32,6 +32,7 @@ from modelport_runtime.verdict import (
 log = logging.getLogger("modelport_runtime")
 
 RETRY = 2.0  # seconds between questions while not ready, or the interval where that is shorter
+AGAIN, NEWS = 20.0, 5.0  # seconds after which a pod that is not ready says so again; with other words, sooner
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Prover:
         self._settings = settings
         self._folder = folder
         self._verdict = STARTING
+        self._asked: asyncio.Future[Answer] | None = None
+        self._asked_at = self._proved_at = self._told_at = time.monotonic()
         self.started = False
         """The start is over: the first question has been answered, or none is asked."""
 
@@ -63,7 +66,7 @@ class Prover:
             before = served.counting.traffic
             self._settle(judge(await self._outcome(served, request), self._verdict, self._settings))
             await self._pause()
-            while proved_by_traffic(before, served.counting.traffic, self._verdict):
+            while proved_by_traffic(before, served.counting.traffic, self._verdict, self._settings.expect):
                 before = served.counting.traffic
                 self._settle(Verdict(True, Reason.ANSWERED, f"{request} is answered by the model for its users"))
                 await self._pause()
@@ -73,16 +76,32 @@ class Prover:
         await asyncio.sleep(interval if self._verdict.ready else min(interval, RETRY))
 
     async def _outcome(self, served: Served, request: Request) -> Answer | Silence:
+        """The answer, or silence after the time-out. A question that is not answered goes on waiting: a handler in a thread
+        cannot be called back, and another question would only be one more."""
         counting, timeout = served.counting, self._settings.timeout
-        question = ask(counting.app, request, counting.state, self._folder)
-        asked = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(question, served.loop))
-        try:
-            return await asyncio.wait_for(asked, timeout)
-        except TimeoutError:
-            return Silence(timeout, counting.in_flight, time.monotonic() - counting.progressed)
+        if self._asked is None:
+            question = ask(counting.app, request, counting.state, self._folder)
+            self._asked = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(question, served.loop))
+            self._asked_at = time.monotonic()
+        asked = self._asked
+        await asyncio.wait({asked}, timeout=timeout)
+        now = time.monotonic()
+        if asked.done():
+            self._asked = None
+            return asked.result()
+        if now - self._asked_at > self._settings.patience:
+            asked.cancel()
+            self._asked = None
+        return Silence(timeout, counting.in_flight, now - counting.progressed, now - self._proved_at)
 
     def _settle(self, verdict: Verdict) -> None:
-        if verdict.reason is not self._verdict.reason:
+        now = time.monotonic()
+        if verdict.reason is Reason.ANSWERED:
+            self._proved_at = now
+        news = verdict.reason is not self._verdict.reason
+        due = AGAIN if verdict.message == self._verdict.message else NEWS
+        if news or (not verdict.ready and now - self._told_at >= due):
+            self._told_at = now
             level = logging.INFO if verdict.ready or verdict.reason is Reason.STARTING else logging.WARNING
             state = "ready" if verdict.ready else "not ready"
             log.log(level, "prove: %s: %s: %s", state, verdict.reason, verdict.message)

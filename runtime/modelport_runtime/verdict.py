@@ -3,9 +3,10 @@
 The rules in one place:
 
 - ready only after the user's question was answered as expected (without a question: once the application started);
-- silence while other work is in flight is Busy, not dead: the last proof is kept, as long as anything moves;
-- answers to real requests on the question's own route count as proof, but only while the proof holds and no request
-  failed: what was found wrong is put right by the question alone.
+- silence while other work is in flight is Busy, not dead: the last proof is kept, as long as anything moves, and for no
+  longer than the loop may be blocked (some other route may move for ever);
+- answers to real requests on the question's own route count as proof, but only while the proof holds, no request
+  failed, and nothing is expected of an answer's body: what was found wrong is put right by the question alone.
 """
 
 from __future__ import annotations
@@ -53,11 +54,12 @@ class Answer:
 @dataclass(frozen=True)
 class Silence:
     """No answer within `seconds`; `in_flight` other requests were being worked on, the last sign of life was
-    `still` seconds ago."""
+    `still` seconds ago, and the last proof `unproved` seconds ago."""
 
     seconds: float
     in_flight: int
     still: float
+    unproved: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -98,16 +100,21 @@ def judge(outcome: Answer | Silence, last: Verdict, settings: Settings) -> Verdi
     return Verdict(False, Reason.WRONG_ANSWER, f"{settings.request} {wrong}")
 
 
-def proved_by_traffic(before: Traffic, now: Traffic, last: Verdict) -> bool:
-    return last.ready and now.proofs > before.proofs and now.failures == before.failures
+def proved_by_traffic(before: Traffic, now: Traffic, last: Verdict, expect: Expect) -> bool:
+    silent = expect.contains is None  # bodies of users' answers are not looked at
+    return silent and last.ready and now.proofs > before.proofs and now.failures == before.failures
 
 
 def _judge_silence(silence: Silence, last: Verdict, settings: Settings) -> Verdict:
     asked = f"{settings.request} was not answered within {silence.seconds:g} s"
-    if silence.in_flight and silence.still <= settings.patience:
+    if silence.in_flight and max(silence.still, silence.unproved) <= settings.patience:
         return Verdict(last.ready, Reason.BUSY, f"{asked}; {silence.in_flight} other requests are being worked on")
     if silence.in_flight:
-        stuck = f"{silence.in_flight} other requests made no progress for {silence.still:.0f} s"
+        stuck = (
+            f"{silence.in_flight} other requests made no progress for {silence.still:.0f} s"
+            if silence.still > settings.patience
+            else f"other requests are worked on, but the last proof is {silence.unproved:.0f} s old"
+        )
         return Verdict(False, Reason.NOT_ANSWERING, f"{asked}; {stuck}")
     return Verdict(
         False, Reason.NOT_ANSWERING, f"{asked}, with nothing else to do: is the handler waiting for something?"
@@ -115,6 +122,8 @@ def _judge_silence(silence: Silence, last: Verdict, settings: Settings) -> Verdi
 
 
 def _what_is_wrong(answer: Answer, expect: Expect) -> str | None:
+    if answer.error is not None and expect.accepts_status(answer.status):
+        return f"answered {answer.status} and then failed: {answer.error}"
     if not expect.accepts_status(answer.status):
         wanted = "a 2xx status" if expect.status is None else str(expect.status)
         cause = answer.error or _excerpt(answer.body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -175,7 +176,7 @@ def test_a_start_is_over_with_the_first_answer_also_with_a_wrong_one(start: Star
 
 
 def test_traffic_is_proof_until_a_request_fails(start: Start, client: Submit) -> None:
-    runtime = start(ARTICLE, settings(interval=0.5))
+    runtime = start(ARTICLE, settings(interval=0.5, expect={"status": 200}))
     runtime.wait_for(200, "Answered")
     stop = threading.Event()
 
@@ -191,6 +192,58 @@ def test_traffic_is_proof_until_a_request_fails(start: Start, client: Submit) ->
     finally:
         stop.set()
     asking.result()
+
+
+BREAKS = """
+import asyncio
+from pathlib import Path
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+
+app = FastAPI()
+FILE = Path("mood")
+
+
+async def tokens():
+    yield "HI"
+    await asyncio.sleep(0.01)
+    if FILE.exists():
+        raise RuntimeError("the model died")
+
+
+@app.post("/predict")
+async def predict():
+    return StreamingResponse(tokens())
+
+
+@app.get("/slow")
+def slow():
+    import time
+    while FILE.exists():
+        time.sleep(0.05)
+"""
+
+
+def test_a_stream_that_breaks_off_is_a_wrong_answer(start: Start) -> None:
+    runtime = start(BREAKS, settings(interval=0.5))
+    runtime.wait_for(200, "Answered")
+    (runtime.folder / "mood").write_text("broken")
+    runtime.wait_for(503, "WrongAnswer")
+    assert "RuntimeError: the model died" in runtime.message()
+
+
+def test_a_question_that_is_not_answered_stays_the_only_one(start: Start, tmp_path: Path) -> None:
+    """A handler in a thread cannot be called back: another question would only take another thread."""
+    (tmp_path / "mood").write_text("stuck")
+    runtime = start(BREAKS, settings(request={"path": "/slow"}, expect={"status": 200}, interval=0.2, timeout=0.2))
+    runtime.wait_for(503, "NotAnswering")
+    asked = runtime.log.read_text().count("prove: not ready: NotAnswering")
+    threads = len(os.listdir(f"/proc/{runtime.process.pid}/task"))
+    time.sleep(2)
+    assert len(os.listdir(f"/proc/{runtime.process.pid}/task")) <= threads + 1
+    assert asked == 1
+    (tmp_path / "mood").unlink()
+    runtime.wait_for(200, "Answered")
 
 
 def test_a_blocked_loop_is_busy_and_alive(start: Start, client: Submit) -> None:

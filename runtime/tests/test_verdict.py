@@ -102,4 +102,18 @@ def test_silence_is_busy_while_other_work_moves(last: Verdict, in_flight: int, s
     ],
 )
 def test_traffic_upholds_a_proof_and_makes_none(last: Verdict, now: Traffic, proved: bool) -> None:
-    assert proved_by_traffic(Traffic(3, 1), now, last) is proved
+    assert proved_by_traffic(Traffic(3, 1), now, last, Expect()) is proved
+    assert not proved_by_traffic(Traffic(3, 1), now, last, Expect(contains="x")), "users' answers are not read"
+
+
+def test_other_routes_do_not_keep_a_proof_for_ever() -> None:
+    moving = Silence(1.0, in_flight=3, still=0.1, unproved=asked().patience + 1)
+    verdict = judge(moving, PROVED, asked())
+    assert (verdict.ready, verdict.reason) == (False, Reason.NOT_ANSWERING)
+    assert "the last proof is" in verdict.message
+
+
+def test_an_answer_that_breaks_off_is_no_proof() -> None:
+    verdict = judge(Answer(200, b"half", 0.1, "RuntimeError: the model died"), PROVED, asked())
+    assert (verdict.ready, verdict.reason) == (False, Reason.WRONG_ANSWER)
+    assert verdict.message.endswith("answered 200 and then failed: RuntimeError: the model died")

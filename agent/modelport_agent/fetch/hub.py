@@ -6,7 +6,6 @@ huggingface_hub costs 20 MiB of memory.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -57,7 +56,7 @@ def files(source: HubSource, commit: str) -> list[RemoteFile]:
     return [
         RemoteFile(
             path=item.path,
-            url=hf_hub_url(source.repo, item.path, revision=commit, endpoint=os.environ.get("HF_ENDPOINT") or None),
+            url=hf_hub_url(source.repo, item.path, revision=commit, endpoint=HfApi().endpoint),
             size=item.lfs.size if item.lfs else item.size,
             digest=f"sha256:{item.lfs.sha256}" if item.lfs else f"git:{item.blob_id}",
         )
@@ -76,6 +75,9 @@ def _asked(source: HubSource, call: Callable[[], T]) -> T:
             raise FetchError(Code.BAD_URI, f"{source.uri}: {error}") from error
         except HfHubHTTPError as error:
             raise refusal(source, error) from error
+        except ValueError as error:  # the answer is no JSON, or not what the API promises
+            text = f"what answers at {HfApi().endpoint} does not speak the hub's API ({error})"
+            raise FetchError(Code.NETWORK, f"{source.uri}: {text}; correct hub.endpoint") from error
         except (OSError, HTTP_ERROR) as error:
             raise TransientError(
                 f"the hub at {HfApi().endpoint} cannot be reached: {error or type(error).__name__}"

@@ -67,7 +67,7 @@ def check_space(uri: str, folder: Path, needed: int) -> None:
     free = stat.f_bavail * stat.f_frsize
     if needed + SPARE > free:
         amounts = f"needs {needed} bytes ({size(needed)}) more, {free} bytes ({size(free)}) are free"
-        text = f"{uri}: {amounts} on the volume of {folder.parent}; raise model.size or use a node with more disk"
+        text = f"{uri}: {amounts} on the volume of {folder.parent}"
         raise FetchError(Code.NO_SPACE, text)
 
 

@@ -174,6 +174,9 @@ class Transfer:
                 # The server began from the start: either it knows no ranges, or the file is another one now.
                 self.count(-part.size)
                 part.restart()
+            if not self._ends_known(part.file, answer):
+                text = f"the server tells no length of {part.file.path}, so a broken connection could pass for its end"
+                raise FetchError(Code.NETWORK, f"{self.uri}: {text}; add its checksum to the URI: #sha256=...")
             stream.seek(part.size)
             stream.truncate()
             expected = part.size + int(answer.headers.get("Content-Length") or -part.size - 1)
@@ -181,6 +184,12 @@ class Transfer:
         if 0 <= expected != part.size:
             raise TransientError(f"the connection ended after {part.size} of {size or expected} bytes")
         return size is None or part.size >= size
+
+    @staticmethod
+    def _ends_known(file: RemoteFile, answer: http.client.HTTPResponse) -> bool:
+        """Whether a file that was cut short can be told from a whole one."""
+        announced = "Content-Length" in answer.headers or "Transfer-Encoding" in answer.headers
+        return announced or file.size is not None or bool(file.digest)
 
     def _copy(self, part: Part, answer: http.client.HTTPResponse, stream: IO[bytes]) -> None:
         limit = part.file.size
@@ -211,5 +220,5 @@ def continues(answer: http.client.HTTPResponse, start: int) -> bool:
 def disk_error(uri: str, path: Path, error: OSError) -> Exception:
     """A full disk is the user's to solve and has its own code."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return FetchError(Code.NO_SPACE, f"{uri}: the volume of {path.parent} is full; raise model.size")
+        return FetchError(Code.NO_SPACE, f"{uri}: the volume of {path.parent} is full")
     return error

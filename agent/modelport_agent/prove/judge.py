@@ -108,7 +108,7 @@ def incomplete(known: Verdict, missing: Mapping[str, ModelState]) -> Verdict:
     """Some named models are not there: on the way, or not to be had."""
     told = "; ".join(f"{name}: {state.message or state.state or 'not listed'}" for name, state in missing.items())
     loading = all(state.state == "LOADING" for state in missing.values())
-    if loading and not known.proved:
+    if loading:
         return not_ready(known, Reason.STARTING, f"loading {', '.join(missing)}")
     return not_ready(known, Reason.MODEL_MISSING, told)
 

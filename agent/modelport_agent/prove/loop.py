@@ -35,6 +35,7 @@ from modelport_agent.prove.work import work
 UNTIL_READY = 1.0
 METRICS_SECONDS = 5.0
 RECONNECT = 0.5
+AGAIN, NEWS = 20.0, 5.0  # seconds after which a pod that is not ready says so again; with other words, sooner
 STOPS_WITHIN = 30.0
 TRITON_METRICS_PORT = 8002
 
@@ -52,7 +53,7 @@ class Prover:
             has_key=config.api_key_file is not None,
         )
         self.verdict = Verdict()
-        self.since = time.monotonic()
+        self.since = self.told = time.monotonic()
         self.questions: Counter[str] = Counter()
         self.tried: str | None = None
         self.accepted: str | None = None
@@ -132,8 +133,12 @@ class Prover:
             self.accepted = None
         elif new.reason == Reason.ANSWERED:
             self.accepted = self.tried
-        if (old.ready, old.reason) != (new.ready, new.reason):
-            self.since = time.monotonic()
+        now = time.monotonic()
+        news = (old.ready, old.reason) != (new.ready, new.reason)
+        if news:
+            self.since = now
+        if news or (not new.ready and now - self.told >= (AGAIN if new.message == old.message else NEWS)):
+            self.told = now
             print(f"prove: {'ready' if new.ready else 'not ready'}: {new.reason}: {new.message}", flush=True)
 
     async def look(self, request: Request) -> Response:
