@@ -1,4 +1,9 @@
-"""Waits until a server has nothing to do, so that stopping it cuts nobody off. It never asks the model anything."""
+"""Waits until a server has nothing to do, so that stopping it cuts nobody off. It never asks the model anything.
+
+Triton counts what waits and what is finished, not what runs. There the counts have to stand still for twice as long as
+an answer usually takes; a request that runs for longer still is left to Triton's own --exit-timeout-secs, as nothing
+tells of it.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +18,36 @@ LOOK_EVERY = 0.5
 
 
 def idle(previous: Work | None, current: Work | None) -> bool:
-    """Nothing in progress, twice, and nothing done in between (Triton counts only what waits, not what runs)."""
+    """Nothing in progress, twice, and nothing done in between."""
     if previous is None or current is None:
         return False
     return previous.others == current.others == 0 and previous.progress == current.progress
 
 
-async def drain(limits: Drain, look: Callable[[], Awaitable[Work | None]]) -> bool:
+def over(work: Work | None, still: float) -> bool:
+    """Whether `still` seconds without a change rule out that something runs."""
+    return work is not None and still >= 2 * work.unseen
+
+
+async def drain(
+    limits: Drain,
+    look: Callable[[], Awaitable[Work | None]],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> bool:
     """True when the server became idle, False when the deadline came first."""
-    began, previous = time.monotonic(), None
-    await asyncio.sleep(min(limits.delay, limits.deadline))
-    while (left := limits.deadline - (time.monotonic() - began)) > 0:
+    began, previous = clock(), None
+    await sleep(min(limits.delay, limits.deadline))
+    since = clock()
+    while (left := limits.deadline - (clock() - began)) > 0:
         try:
             current = await asyncio.wait_for(look(), left)
         except TimeoutError:
             return False
-        if idle(previous, current):
+        if not idle(previous, current):
+            since = clock()
+        elif over(current, clock() - since):
             return True
         previous = current
-        await asyncio.sleep(min(LOOK_EVERY, max(left, 0.0)))
+        await sleep(min(LOOK_EVERY, max(left, 0.0)))
     return False

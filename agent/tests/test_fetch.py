@@ -57,6 +57,12 @@ def test_killed_at_half_it_goes_on_from_there(hub: Hub, fetch: Fetch, tmp_path: 
     assert size <= hub.stats()["total"] < 1.1 * size
 
 
+def test_an_endpoint_may_end_with_a_slash(fetch: Fetch, tmp_path: Path, listed: Listed) -> None:
+    fetch.endpoint += "/"
+    fetch(step(tmp_path / "models" / "demo"))
+    assert listed(tmp_path / "models" / "demo") == WHOLE
+
+
 def test_a_damaged_remainder_is_not_believed(hub: Hub, fetch: Fetch, tmp_path: Path) -> None:
     to = tmp_path / "models" / "demo"
     hub.faults.throttle = len(weights(hub)) // 2
@@ -140,7 +146,7 @@ def test_where_files_land(
         ("hf://acme/tiny@v9", "fetch: NotFound: hf://acme/tiny@v9: the repository has no revision v9"),
         ("hf://acme/tiny/no/such", "fetch: NotFound: hf://acme/tiny/no/such: the repository has no file or folder"),
         ("hf://acme", "fetch: BadUri: hf://acme: has to be hf://OWNER/REPOSITORY[@REVISION][/PATH]"),
-        ("hf://acme/locked", "fetch: Unauthorized: hf://acme/locked: the repository is gated; put a token"),
+        ("hf://acme/locked", "fetch: Unauthorized: hf://acme/locked: the repository is gated, and no token was given"),
     ],
 )
 def test_what_the_user_reads(fetch: Fetch, tmp_path: Path, uri: str, message: str) -> None:

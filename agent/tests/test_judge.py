@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
-from modelport_agent.prove.judge import judge
+from modelport_agent.prove.judge import judge, worth_telling
 from modelport_agent.prove.model import (
     Answer,
     Contact,
@@ -118,6 +118,26 @@ def test_story(story: Story) -> None:
         told.append(f"{'+' if verdict.ready else '-'}{verdict.reason}")
         assert verdict.message
     assert " ".join(told) == story.told
+
+
+DOUBT = Verdict(False, Reason.NOT_ANSWERING, "no answer for 10 s")
+PROVED = Verdict(True, Reason.ANSWERED, "in 0.1 s")
+
+
+@pytest.mark.parametrize(
+    ("told", "now", "seconds", "again"),
+    [
+        (DOUBT, replace(DOUBT, reason=Reason.WRONG_ANSWER), 0.0, True),
+        (PROVED, replace(PROVED, ready=False), 0.0, True),
+        (DOUBT, DOUBT, 19.0, False),
+        (DOUBT, DOUBT, 20.0, True),
+        (DOUBT, replace(DOUBT, message="no answer for 14 s"), 4.0, False),
+        (DOUBT, replace(DOUBT, message="no answer for 15 s"), 5.0, True),
+        (PROVED, replace(PROVED, message="in 0.2 s"), 3600.0, False),
+    ],
+)
+def test_what_is_told_again(told: Verdict, now: Verdict, seconds: float, again: bool) -> None:
+    assert worth_telling(told, now, seconds) is again
 
 
 def test_without_a_question() -> None:

@@ -27,8 +27,9 @@ import pytest
 
 from modelport_agent.config import Drain, ProveConfig
 from modelport_agent.prove import client
+from modelport_agent.prove.judge import NEWS
 from modelport_agent.prove.loop import Prover
-from modelport_agent.prove.model import Contact, Reason
+from modelport_agent.prove.model import Contact, Listing, Observation, Reason, Verdict, Work
 from modelport_agent.server import Pages
 
 from .conftest import AGENT
@@ -45,6 +46,7 @@ class Faulty:
     running: int = 0
     tokens: int = 0
     metrics: bool = True
+    counts: str = ""  # in place of vLLM's
     key: str | None = None
     asked: int = 0
     port: int = 0
@@ -66,8 +68,8 @@ class Faulty:
     def reply(self, head: str, *, again: bool = False) -> bytes | None:
         path = head.split(" ")[1]
         if path == "/metrics":
-            text = f"vllm:num_requests_running {self.running}\n"
-            return page(200, text + f"vllm:generation_tokens_total {self.tokens}\n") if self.metrics else None
+            text = f"vllm:num_requests_running {self.running}\nvllm:generation_tokens_total {self.tokens}\n"
+            return page(200, self.counts or text) if self.metrics else None
         if self.key and f"Bearer {self.key}" not in head:
             return page(401, {"error": "Unauthorized"})
         if path == "/v1/models":
@@ -267,6 +269,35 @@ async def test_after_a_drain_a_restarted_server_is_proved_anew() -> None:
         await until(reason(prover, Reason.STARTING))
         async with serving(app):
             await until(lambda: prover.verdict.ready)
+
+
+def test_a_doubt_is_told_again_with_the_words_of_now(capsys: pytest.CaptureFixture[str]) -> None:
+    """A message that changed soon after it was told, and stands since, is not held back for longer than another one."""
+    prover = Prover(ProveConfig("vllm", "http://127.0.0.1:9", ("m",)))
+    for text in ("first", "second", "second"):
+        prover.conclude(Observation(Listing(Contact.ANSWERED, 500, message=text)))
+    prover.told_at -= NEWS
+    for _ in range(3):
+        prover.conclude(Observation(Listing(Contact.ANSWERED, 500, message="second")))
+    told = "prove: not ready: NotAnswering: the server does not list its models:"
+    assert capsys.readouterr().out.splitlines() == [f"{told} first", f"{told} second"]
+
+
+async def test_what_a_drain_remembers_of_triton() -> None:
+    """With no request for a while, the question alone tells how long an answer takes."""
+    app = Faulty()
+    async with serving(app) as url:
+        prover = Prover(ProveConfig("triton", url, ("m",)))
+        prover.metrics_url, app.counts = url, "nv_inference_pending_request_count 0\n"
+        prover.verdict = Verdict(True, Reason.ANSWERED, usual=1.5)
+        prover.start_draining()
+        assert await prover.remaining() == Work(0, 0, unseen=1.5)
+    assert await prover.remaining() == Work(0, 0), "a server that is gone has nothing left to do"
+
+
+def test_a_path_beyond_ascii_is_encoded() -> None:
+    asked = client.head("h", client.get("/größe?q=a%20b&c=é"), None)
+    assert asked.startswith(b"GET /gr%C3%B6%C3%9Fe?q=a%20b&c=%C3%A9 HTTP/1.1\r\n")
 
 
 async def test_answers_in_chunks_and_to_the_end() -> None:

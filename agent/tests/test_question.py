@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from modelport_agent.config import Expect, ProveConfig, Request
-from modelport_agent.drain import idle
+from modelport_agent.config import Drain, Expect, ProveConfig, Request
+from modelport_agent.drain import drain, idle, over
 from modelport_agent.prove.model import Response, Work
 from modelport_agent.prove.question import fault, question
 from modelport_agent.prove.work import work
@@ -105,6 +105,44 @@ def test_work_from_metrics() -> None:
     assert work("triton", TRITON_METRICS, 1) == Work(2, 8)
     assert work("vllm", "up 1\n", 0) is None
     assert work("vllm", "vllm:num_requests_running\n", 0) is None
+
+
+def test_triton_counts_no_running_request_but_tells_how_long_they_take() -> None:
+    quick = 'nv_inference_request_success{model="a",version="1"} 100\nnv_inference_request_duration_us{model="a",version="1"} 1000\n'
+    slow = 'nv_inference_request_success{model="b",version="1"} 2\nnv_inference_request_duration_us{model="b",version="1"} 5000000\n'
+    unused = 'nv_inference_request_success{model="c",version="1"} 0\nnv_inference_request_duration_us{model="c",version="1"} 0\n'
+    waiting = 'nv_inference_pending_request_count{model="a",version="1"} 0\n'
+    assert work("triton", quick + slow + unused + waiting, 0) == Work(0, 102, unseen=2.5)
+    assert work("triton", waiting, 0) == Work(0, 0)
+    assert over(Work(0, 5), 0.0)
+    assert not over(Work(0, 5, unseen=2.5), 4.9)
+    assert over(Work(0, 5, unseen=2.5), 5.0)
+    assert not over(None, 99.0)
+
+
+@pytest.mark.parametrize(
+    ("finishes", "deadline", "idle_at"),
+    [
+        (0.0, 55.0, 7.0),  # nothing runs: two seconds of delay, then five that stand still
+        (4.0, 55.0, 9.0),  # finished after the delay, unseen until then
+        (6.5, 55.0, 11.5),
+        (6.5, 10.0, None),
+    ],
+)
+async def test_a_drain_waits_for_what_the_counts_do_not_show(
+    finishes: float, deadline: float, idle_at: float | None
+) -> None:
+    now = 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    async def look() -> Work:
+        return Work(0, 6 if now >= finishes else 5, unseen=2.5)
+
+    became_idle = await drain(Drain(2.0, deadline), look, lambda: now, sleep)
+    assert (now if became_idle else None) == idle_at
 
 
 def test_idle_is_seen_twice() -> None:

@@ -101,14 +101,14 @@ FAILURES = {
     "secret": Failure(
         app(env=[{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "no-such-secret", "key": "token"}}}]),
         "MissingReference",
-        "secret no-such-secret, which container server refers to, does not exist; create it in this namespace, or correct"
+        "Secret no-such-secret, which container server refers to, does not exist; create it in this namespace, or correct"
         " the name in the spec",
         {"env": None},
     ),
     "code": Failure(
         app(code="no-such-code"),
         "MissingReference",
-        "configmap no-such-code, which the pod mounts, does not exist; create it in this namespace, or correct the name in"
+        "ConfigMap no-such-code, which the pod mounts, does not exist; create it in this namespace, or correct the name in"
         " the spec",
         {"fastapi": {"code": {"configMapName": "failing-code"}}},
     ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from modelport_runtime.asgi import App, Message, Scope
 from modelport_runtime.explaining import one_line
@@ -18,6 +18,7 @@ from modelport_runtime.verdict import Answer
 
 LARGEST = 1 << 20  # of an answer that is looked at
 AFTERMATH = 0.5  # seconds for the exception behind a 5xx to surface
+ASCII = "".join(map(chr, range(33, 127)))  # what a request line may hold as it is
 
 _afterwork: set[asyncio.Task[None]] = set()
 
@@ -50,11 +51,12 @@ class _Exchange:
                 self.over.set()
 
 
-async def ask(app: App, request: Request, state: dict[str, object], folder: Path) -> Answer:
-    """Runs in the application's own event loop. Cancelled by the caller when the time is up."""
+async def ask(app: App, request: Request, state: dict[str, object], folder: Path, host: str = "localhost") -> Answer:
+    """Runs in the application's own event loop. Cancelled by the caller when the time is up. `host` is what clients call
+    the application, as some let in only those who know its name."""
     begun = time.monotonic()
     exchange = _Exchange(request.body)
-    answering = asyncio.ensure_future(_run(app, _scope(request, state), exchange))
+    answering = asyncio.ensure_future(_run(app, _scope(request, state, host), exchange))
     try:
         await exchange.over.wait()
         seconds = time.monotonic() - begun
@@ -68,8 +70,15 @@ async def ask(app: App, request: Request, state: dict[str, object], folder: Path
     finally:
         _afterwork.add(answering)
         answering.add_done_callback(_forget)
-    error = answering.exception() if failed and answering.done() and not answering.cancelled() else None
-    return Answer(exchange.status, exchange.body, seconds, one_line(error, folder) if error else None)
+    return Answer(exchange.status, exchange.body, seconds, _cause(answering, exchange, folder) if failed else None)
+
+
+def _cause(answering: asyncio.Task[None], exchange: _Exchange, folder: Path) -> str | None:
+    """Why an answer failed: the exception behind it, or that it was left unfinished without one."""
+    error = answering.exception() if answering.done() and not answering.cancelled() else None
+    if error is not None:
+        return one_line(error, folder)
+    return None if exchange.whole else "the application ended its answer half way, without an exception"
 
 
 async def _run(app: App, scope: Scope, exchange: _Exchange) -> None:
@@ -85,9 +94,9 @@ def _forget(task: asyncio.Task[None]) -> None:
         task.exception()  # seen; asyncio would log it as never retrieved
 
 
-def _scope(request: Request, state: dict[str, object]) -> Scope:
+def _scope(request: Request, state: dict[str, object], host: str) -> Scope:
     path, _, query = request.path.partition("?")
-    headers = [(b"host", b"localhost"), (b"user-agent", b"modelport-runtime"), (b"accept", b"*/*")]
+    headers = [(b"host", host.encode("latin-1", "replace")), (b"user-agent", b"modelport-runtime"), (b"accept", b"*/*")]
     if request.content_type:
         headers.append((b"content-type", request.content_type.encode("latin-1", "replace")))
     if request.body or request.method in {"POST", "PUT", "PATCH"}:
@@ -99,8 +108,8 @@ def _scope(request: Request, state: dict[str, object]) -> Scope:
         "method": request.method,
         "scheme": "http",
         "path": unquote(path),
-        "raw_path": path.encode(),
-        "query_string": query.encode(),
+        "raw_path": quote(path, safe=ASCII).encode(),
+        "query_string": quote(query, safe=ASCII).encode(),
         "root_path": "",
         "headers": headers,
         "client": ("127.0.0.1", 0),

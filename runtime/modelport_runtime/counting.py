@@ -49,7 +49,7 @@ class Counting:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         status = 500  # what uvicorn answers when the application returns or raises without an answer
-        whole = broken = False
+        whole = failed = False
 
         async def watched(message: Message) -> None:
             nonlocal status, whole
@@ -67,11 +67,11 @@ class Counting:
             with self._flight():
                 await self.app(scope, receive, watched)
         except Exception:
-            broken = not whole  # an answer that was cut short; what fails behind a whole one is no news to the client
+            failed = not whole  # an answer that was cut short; what fails behind a whole one is no news to the client
             raise
         finally:
             self._metrics.finished(scope["method"], status, time.monotonic() - begun)
-            self._remember((scope["method"], scope["path"]), status, broken)
+            self._remember((scope["method"], scope["path"]), status, whole, failed or status >= 500)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.state = scope.get("state", {})
@@ -108,7 +108,7 @@ class Counting:
             self.in_flight -= 1
             self._metrics.in_progress.dec()
 
-    def _remember(self, route: tuple[str, str], status: int, broken: bool) -> None:
-        failed = status >= 500 or broken
-        proved = route == self._route and self._expect.accepts_status(status) and not broken
+    def _remember(self, route: tuple[str, str], status: int, whole: bool, failed: bool) -> None:
+        """An answer that is not whole and has not failed is one whose client went away: neither proof nor doubt."""
+        proved = route == self._route and self._expect.accepts_status(status) and whole
         self.traffic = Traffic(self.traffic.proofs + proved, self.traffic.failures + failed)

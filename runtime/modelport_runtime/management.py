@@ -59,7 +59,7 @@ class Management:
     def application_started(self, served: Served) -> tuple[Coroutine[Any, Any, None], ...]:
         """What to run from now on: its pulse is felt, and its model is asked."""
         self._counting = served.counting
-        return self.pulse.run(served.loop), self.prover.run(served)
+        return self.pulse.run(served.loop), self.prover.run(served), self.prover.repeat()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         status, body, content_type = await self._reply(scope)
@@ -157,7 +157,7 @@ class ManagementThread:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Without its prover a pod would keep its last verdict for ever. At the end the application's loop goes first."""
-        error = None if task.cancelled() else task.exception()
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is not None and not self._management.draining.active():
             log.critical("the proof has failed, so the process ends", exc_info=error)
             os.kill(os.getpid(), signal.SIGTERM)

@@ -19,6 +19,7 @@ from modelport_runtime.settings import Request, Settings
 from modelport_runtime.verdict import (
     CONCLUSIVE,
     DRAINING,
+    NEWS,
     STARTING,
     Answer,
     Reason,
@@ -27,12 +28,12 @@ from modelport_runtime.verdict import (
     judge,
     proved_by_traffic,
     when_started,
+    worth_telling,
 )
 
 log = logging.getLogger("modelport_runtime")
 
 RETRY = 2.0  # seconds between questions while not ready, or the interval where that is shorter
-AGAIN, NEWS = 20.0, 5.0  # seconds after which a pod that is not ready says so again; with other words, sooner
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Prover:
     def __init__(self, settings: Settings, folder: Path) -> None:
         self._settings = settings
         self._folder = folder
-        self._verdict = STARTING
+        self._verdict = self._told = STARTING
         self._asked: asyncio.Future[Answer] | None = None
         self._asked_at = self._proved_at = self._told_at = time.monotonic()
         self.started = False
@@ -66,21 +67,37 @@ class Prover:
             before = served.counting.traffic
             self._settle(judge(await self._outcome(served, request), self._verdict, self._settings))
             await self._pause()
-            while proved_by_traffic(before, served.counting.traffic, self._verdict, self._settings.expect):
+            while not self._answered_late() and proved_by_traffic(
+                before, served.counting.traffic, self._verdict, self._settings.expect
+            ):
                 before = served.counting.traffic
                 self._settle(Verdict(True, Reason.ANSWERED, f"{request} is answered by the model for its users"))
                 await self._pause()
 
+    async def repeat(self) -> None:
+        """Keeps the reason why the pod is not ready in the last lines of the log, however long a question waits."""
+        while True:
+            await asyncio.sleep(NEWS)
+            self._tell()
+
     async def _pause(self) -> None:
+        """Until the next question, or until the one that still waits is answered after all."""
         interval = self._settings.interval
-        await asyncio.sleep(interval if self._verdict.ready else min(interval, RETRY))
+        seconds = interval if self._verdict.ready else min(interval, RETRY)
+        if self._asked is None:
+            await asyncio.sleep(seconds)
+        else:
+            await asyncio.wait({self._asked}, timeout=seconds)
+
+    def _answered_late(self) -> bool:
+        return self._asked is not None and self._asked.done()
 
     async def _outcome(self, served: Served, request: Request) -> Answer | Silence:
         """The answer, or silence after the time-out. A question that is not answered goes on waiting: a handler in a thread
         cannot be called back, and another question would only be one more."""
         counting, timeout = served.counting, self._settings.timeout
         if self._asked is None:
-            question = ask(counting.app, request, counting.state, self._folder)
+            question = ask(counting.app, request, counting.state, self._folder, self._settings.name)
             self._asked = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(question, served.loop))
             self._asked_at = time.monotonic()
         asked = self._asked
@@ -95,15 +112,16 @@ class Prover:
         return Silence(timeout, counting.in_flight, now - counting.progressed, now - self._proved_at)
 
     def _settle(self, verdict: Verdict) -> None:
-        now = time.monotonic()
         if verdict.reason is Reason.ANSWERED:
-            self._proved_at = now
-        news = verdict.reason is not self._verdict.reason
-        due = AGAIN if verdict.message == self._verdict.message else NEWS
-        if news or (not verdict.ready and now - self._told_at >= due):
-            self._told_at = now
-            level = logging.INFO if verdict.ready or verdict.reason is Reason.STARTING else logging.WARNING
-            state = "ready" if verdict.ready else "not ready"
-            log.log(level, "prove: %s: %s: %s", state, verdict.reason, verdict.message)
+            self._proved_at = time.monotonic()
         self._verdict = verdict
         self.started = self.started or verdict.reason in CONCLUSIVE
+        self._tell()
+
+    def _tell(self) -> None:
+        now, verdict = time.monotonic(), self._verdict
+        if not worth_telling(self._told, verdict, now - self._told_at):
+            return
+        self._told, self._told_at = verdict, now
+        level = logging.INFO if verdict.ready or verdict.reason is Reason.STARTING else logging.WARNING
+        log.log(level, "prove: %s: %s: %s", "ready" if verdict.ready else "not ready", verdict.reason, verdict.message)

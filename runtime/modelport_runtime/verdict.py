@@ -17,6 +17,7 @@ from enum import StrEnum
 from modelport_runtime.settings import Expect, Settings
 
 EXCERPT = 160
+AGAIN, NEWS = 20.0, 5.0  # seconds after which a pod that is not ready says so again; with other words, sooner
 
 
 class Reason(StrEnum):
@@ -103,6 +104,14 @@ def judge(outcome: Answer | Silence, last: Verdict, settings: Settings) -> Verdi
 def proved_by_traffic(before: Traffic, now: Traffic, last: Verdict, expect: Expect) -> bool:
     silent = expect.contains is None  # bodies of users' answers are not looked at
     return silent and last.ready and now.proofs > before.proofs and now.failures == before.failures
+
+
+def worth_telling(told: Verdict, now: Verdict, seconds: float) -> bool:
+    """Whether the log should say it, `seconds` after it said `told`. Who looks for the reason reads only the end of the log,
+    so it is repeated while the pod is not ready: the application writes there, too."""
+    if (told.ready, told.reason) != (now.ready, now.reason):
+        return True
+    return not now.ready and seconds >= (AGAIN if told.message == now.message else NEWS)
 
 
 def _judge_silence(silence: Silence, last: Verdict, settings: Settings) -> Verdict:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fastapi import BackgroundTasks, FastAPI
 from fastapi import Request as HttpRequest
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
 
 from modelport_runtime.asgi import Receive, Scope, Send
 from modelport_runtime.asking import LARGEST, ask
@@ -32,6 +33,38 @@ async def test_the_application_sees_an_ordinary_request() -> None:
     assert answer.status == 200
     assert answer.body == b'{"q":"x&y","body":{"a":1},"model":"loaded","length":8}'
     assert answer.error is None
+
+
+async def test_a_path_beyond_ascii_comes_as_a_client_would_send_it() -> None:
+    app = FastAPI()
+
+    @app.post("/größe")
+    async def echo(request: HttpRequest, q: str) -> list[str]:
+        return [q, request.scope["raw_path"].decode("ascii")]
+
+    answer = await ask(app, question("/größe?q=é%26"), {}, HERE)
+    assert answer.body.decode() == '["é&","/gr%C3%B6%C3%9Fe"]'
+
+
+async def test_the_host_is_the_name_that_the_application_lets_in() -> None:
+    app = FastAPI()
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["language"])
+
+    @app.post("/")
+    async def answer() -> str:
+        return "ok"
+
+    assert (await ask(app, question(), {}, HERE, "language")).status == 200
+    assert (await ask(app, question(), {}, HERE)).status == 400
+
+
+async def test_an_answer_left_unfinished_is_told_as_one() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+
+    answer = await ask(app, question(), {}, HERE)
+    assert answer.error == "the application ended its answer half way, without an exception"
 
 
 async def test_an_exception_is_explained_with_its_place() -> None:

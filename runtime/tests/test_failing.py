@@ -65,6 +65,15 @@ def test_sigterm_while_the_model_loads_is_nobodys_mistake(start: Start) -> None:
     assert not runtime.termination_log.exists()
 
 
+def test_a_proof_that_fails_ends_the_process(start: Start) -> None:
+    """Its last verdict would stand for ever."""
+    broken = "import modelport_runtime.proving as ours\nours.judge = None\nasync def app(*_): ...\n"
+    runtime = start(broken, {"request": {"path": "/"}})
+    runtime.process.wait(20)
+    assert "the proof has failed, so the process ends" in runtime.log.read_text()
+    assert "'NoneType' object is not callable" in runtime.log.read_text()
+
+
 def test_a_taken_port_is_named(start: Start) -> None:
     first = start("async def app(scope, receive, send): ...\n")
     first.wait_for(200, "HttpOnly")

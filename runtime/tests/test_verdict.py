@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from modelport_runtime.settings import Expect, Request, Settings
@@ -15,6 +17,7 @@ from modelport_runtime.verdict import (
     judge,
     proved_by_traffic,
     when_started,
+    worth_telling,
 )
 
 QUESTION = Request("POST", "/predict")
@@ -104,6 +107,22 @@ def test_silence_is_busy_while_other_work_moves(last: Verdict, in_flight: int, s
 def test_traffic_upholds_a_proof_and_makes_none(last: Verdict, now: Traffic, proved: bool) -> None:
     assert proved_by_traffic(Traffic(3, 1), now, last, Expect()) is proved
     assert not proved_by_traffic(Traffic(3, 1), now, last, Expect(contains="x")), "users' answers are not read"
+
+
+@pytest.mark.parametrize(
+    ("told", "now", "seconds", "again"),
+    [
+        (WRONG, replace(WRONG, reason=Reason.NOT_ANSWERING), 0.0, True),
+        (PROVED, replace(PROVED, ready=False), 0.0, True),
+        (WRONG, WRONG, 19.0, False),
+        (WRONG, WRONG, 20.0, True),
+        (WRONG, replace(WRONG, message="for 6 s"), 4.0, False),
+        (WRONG, replace(WRONG, message="for 6 s"), 5.0, True),
+        (PROVED, replace(PROVED, message="in 0.2 s"), 3600.0, False),
+    ],
+)
+def test_what_is_told_again(told: Verdict, now: Verdict, seconds: float, again: bool) -> None:
+    assert worth_telling(told, now, seconds) is again
 
 
 def test_other_routes_do_not_keep_a_proof_for_ever() -> None:

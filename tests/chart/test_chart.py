@@ -123,20 +123,19 @@ def test_rights_are_those_the_operator_uses(render: Render) -> None:
         for group in rule["apiGroups"]
         for resource in rule["resources"]
     }
-    look, change = {"get", "list", "watch"}, {"create", "update", "patch", "delete"}
+    watch, change = {"list", "watch"}, {"create", "patch", "delete"}
     assert granted == {
-        ("modelport.io", "modeldeployments"): look,
-        ("modelport.io", "modeldeployments/status"): {"get", "patch", "update"},
+        ("modelport.io", "modeldeployments"): {"get"} | watch,
+        ("modelport.io", "modeldeployments/status"): {"patch"},
         ("modelport.io", "modeldeployments/finalizers"): {"update"},
-        ("apps", "deployments"): look | change,
-        ("apps", "replicasets"): look,
-        ("", "services"): look | change,
-        ("", "configmaps"): look | change,
-        ("", "pods"): look,
+        ("apps", "deployments"): {"get"} | watch | change,
+        ("apps", "replicasets"): watch,
+        ("", "services"): {"get"} | watch | change,
+        ("", "configmaps"): {"get"} | watch | change,
+        ("", "pods"): watch,
         ("", "namespaces"): {"get"},
         ("", "pods/log"): {"get"},
-        ("", "events"): {"create", "patch"},
-        ("events.k8s.io", "events"): {"create", "patch"},
+        ("events.k8s.io", "events"): {"list", "create"},
     }
 
 
@@ -208,6 +207,7 @@ def test_only_changed_settings_restart_the_operator(render: Render) -> None:
 def test_the_operators_pod_passes_the_restricted_profile(render: Render) -> None:
     pod = one(render(), "Deployment")["spec"]["template"]["spec"]
     (container,) = pod["containers"]
+    assert {variable["name"] for variable in container["env"]} == {"POD_NAME", "HOME"}
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert container["securityContext"] == {

@@ -129,6 +129,37 @@ def test_a_dropped_resource_stays_dropped_for_older_news(cache: Cache, told: lis
     assert cache.resource(KEY) is not None
 
 
+def test_a_child_whose_label_was_changed_is_missed_where_it_was(cache: Cache, told: list[tuple[Key, bool]]) -> None:
+    cache.seen(child(2))
+    told.clear()
+    cache.seen(child(3, resource_name="b"))
+    assert told == [(KEY, False), (("ns", "b"), False)]
+    assert cache.children(KEY) == ()
+    assert [c.name for c in cache.children(("ns", "b"))] == ["a"]
+    told.clear()
+    cache.own_write(child(4))  # our write took the label back
+    assert told == [(("ns", "b"), False)]
+    assert cache.children(("ns", "b")) == ()
+    cache.seen(child(3, resource_name="b"))
+    assert [c.resource_version for c in cache.children(KEY)] == ["4"]
+
+
+def test_a_list_shows_that_a_label_was_changed(cache: Cache, told: list[tuple[Key, bool]]) -> None:
+    cache.seen(child(2))
+    told.clear()
+    cache.listed("Service", None, [child(3, resource_name="b")], "10")
+    assert (KEY, False) in told
+    assert cache.children(KEY) == ()
+    assert not cache.vanished(KEY, "uid-a")
+
+
+def test_a_child_that_lost_our_label_is_found_by_its_last_one(cache: Cache) -> None:
+    cache.seen(child(2))
+    cache.lost(child(3, resource_name="b"))
+    assert cache.children(KEY) == () == cache.children(("ns", "b"))
+    assert cache.counts() == {"ModelDeployment": 0}
+
+
 def test_counts(cache: Cache) -> None:
     cache.put_resource(resource(1))
     cache.seen(child(2))

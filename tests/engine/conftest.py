@@ -11,12 +11,14 @@ from e2e.cluster.controlplane import ControlPlane
 from tests.cluster import ClusterApi
 from tests.engine.door import Door, door
 from tests.engine.harness import RESOURCES, USER, Engine, Operator, until
+from tests.engine.rights import grant
 
 
 @pytest.fixture(scope="session")
-def operator_kubeconfig(control_plane: ControlPlane) -> Path:
-    """The operator's own user, so that the audit log tells its requests from others'."""
-    return control_plane.kubeconfig_for(USER, ["system:masters"])
+def operator_kubeconfig(control_plane: ControlPlane, cluster_api: ClusterApi) -> Path:
+    """The operator's own user, so that the audit log tells its requests from others', with the chart's rights."""
+    grant(cluster_api, "default")
+    return control_plane.kubeconfig_for(USER)
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +50,7 @@ def stopped(
     tmp_path: Path,
 ) -> Iterator[Engine]:
     """An engine whose operator does not run yet."""
+    grant(cluster_api, namespace)
     settings = tmp_path / "operator.yaml"
     settings.write_text(f"lease: {{namespace: {namespace}}}\ndoor: {{mode: '{answering.url}'}}\n")
     arguments = ["--settings", str(settings), "--namespace", namespace]

@@ -27,6 +27,7 @@ from tests.engine.door import Door
 USER = "modelport-operator"
 RESOURCES = "/apis/modelport.io/v1alpha1/namespaces/{}/modeldeployments"
 PATIENCE = 30.0
+NOT_BEGUN = {"ready": False, "started": False, "state": {"waiting": {"reason": "PodInitializing"}}}
 
 
 def until(what: str, true: Callable[[], Any], within: float = PATIENCE) -> Any:
@@ -206,6 +207,22 @@ class Engine:
                 path = self.path("pods", pod["metadata"]["name"]) + "/status"
                 self.api.request("PATCH", path, {"status": running(pod)}, STRATEGIC)
 
+    def play(self, name: str, pods: dict[str, Any]) -> None:
+        """What is told of the pods of the current template: see `told`. Told again, it changes nothing."""
+        deployment = self.find(self.path("deployments", name)) or {}
+        template = deployment.get("spec", {}).get("template", {})
+        for pod in self.items("pods", name):
+            current = pod["metadata"]["annotations"].items() >= template.get("metadata", {})["annotations"].items()
+            if not current or "deletionTimestamp" in pod["metadata"]:
+                continue
+            path = self.path("pods", pod["metadata"]["name"])
+            if "unschedulable" not in pods and "nodeName" not in pod["spec"]:
+                self.api.create(
+                    f"{path}/binding",
+                    {"metadata": {"name": pod["metadata"]["name"]}, "target": {"kind": "Node", "name": "played"}},
+                )
+            self.api.request("PATCH", f"{path}/status", {"status": told(pod, **pods)}, STRATEGIC)
+
     def requests(self) -> list[AuditEvent]:
         """What the operator asked for in this namespace since `forget`, Leases, Events, LISTs and watches apart."""
         ours = [e for e in self._audit()[self.seen_until :] if e.resource not in ("leases", "events")]
@@ -234,9 +251,36 @@ class Engine:
         return [e for e in self.plane.audit_events() if e.user == USER and e.namespace == self.namespace]
 
 
-def running(pod: dict[str, Any]) -> dict[str, Any]:
-    """The status of a pod whose containers all run."""
-    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+def told(
+    pod: dict[str, Any], containers: dict[str, dict[str, Any]] | None = None, unschedulable: str | None = None
+) -> dict[str, Any]:
+    """The status of a pod as its kubelet tells it: `containers` are parts of the statuses of those that are not ready. Of
+    one that is `unschedulable` the scheduler tells why."""
+    moment = pod["metadata"]["creationTimestamp"]
+    if unschedulable is not None:
+        why = {"reason": "Unschedulable", "message": unschedulable, "lastTransitionTime": moment}
+        return {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", **why}]}
+    status, parts = running(pod, moment), containers or {}
+    sidecars = {one["name"] for one in pod["spec"].get("initContainers", []) if one.get("restartPolicy") == "Always"}
+    begins = True
+    for one in [*status["initContainerStatuses"], *status["containerStatuses"]]:
+        if not begins:
+            one |= NOT_BEGUN
+        if one["name"] in parts:
+            one |= NOT_BEGUN | parts[one["name"]]
+            init = one in status["initContainerStatuses"]
+            begins = begins and (not init or (one["name"] in sidecars and "running" in one["state"]))
+    if parts:
+        not_ready = [
+            {**c, "status": "False"} for c in status["conditions"] if c["type"] in ("ContainersReady", "Ready")
+        ]
+        status["conditions"] = [*status["conditions"][:2], *not_ready]
+    return status
+
+
+def running(pod: dict[str, Any], moment: str = "") -> dict[str, Any]:
+    """The status of a pod whose containers all run, since that moment or now."""
+    moment = moment or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     types = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
 
     def started(container: dict[str, Any], done: bool) -> dict[str, Any]:

@@ -107,6 +107,34 @@ def test_a_deleted_child_is_made_anew_after_one_look_at_its_resource(engine: Eng
     assert [read for read in engine.reads() if "modeldeployments" in read] == ["get modeldeployments alpha"]
 
 
+@pytest.mark.parametrize("kind", ["deployments", "services"])
+def test_the_label_by_which_a_child_is_found_is_put_right(engine: Engine, kind: str) -> None:
+    engine.apply("alpha")
+    engine.apply("beta")
+    engine.until_ready("alpha", "beta")
+    before = engine.find(engine.path(kind, "alpha")) or {}
+    engine.merge(engine.path(kind, "alpha"), {"metadata": {"labels": {"modelport.io/name": "beta"}}})
+    until("the label is ours again", lambda: {item["metadata"]["name"] for item in engine.items(kind, "alpha")})
+    engine.until_ready("alpha", "beta")
+    after = engine.find(engine.path(kind, "alpha")) or {}
+    assert after["metadata"]["labels"] == before["metadata"]["labels"]
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert after["spec"] == before["spec"]
+
+
+def test_whoever_takes_the_label_back_again_and_again_is_left_alone(engine: Engine) -> None:
+    engine.apply("alpha")
+    engine.until_ready("alpha")
+    for number in range(4):
+        engine.merge(
+            engine.path("services", "alpha"), {"metadata": {"labels": {"modelport.io/name": f"other-{number}"}}}
+        )
+        if number < 3:
+            until("the label is ours again", lambda: engine.items("services", "alpha"))
+    until("FieldConflict", lambda: engine.status("alpha").get("phase") == "FieldConflict")
+    assert engine.items("services", "other-3")
+
+
 def test_nothing_is_made_anew_in_a_namespace_that_is_being_deleted(engine: Engine) -> None:
     for name in ("alpha", "beta"):
         engine.apply(name)

@@ -159,6 +159,45 @@ async def test_a_deletion_that_no_stream_told_is_found_after_410() -> None:
     assert server.lists == 2
 
 
+class Hasty(Server):
+    """Every stream breaks off at once."""
+
+    def __init__(self, how: Exception | None, told: int = 0) -> None:
+        super().__init__()
+        self.how, self.told, self.streams = how, told, 0
+
+    async def events(
+        self, kind: Kind, namespace: str | None, selector: str, since: str
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        self.streams += 1
+        await asyncio.sleep(0)  # as long as it takes to be answered
+        for _ in range(self.told):
+            self.bookmark()
+            yield self.history[-1]
+        if self.how is not None:
+            raise self.how
+
+
+@pytest.mark.parametrize("how", [None, Gone(410, "too old"), TimeoutError(), Unavailable(0, "reset")])
+async def test_streams_that_break_off_at_once_are_not_opened_in_a_hurry(
+    how: Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PAUSE", 0.02)
+    server = Hasty(how)
+    async with watching(server, Cache(), []):
+        await asyncio.sleep(0.3)
+    assert 1 <= server.streams <= 8  # the pause doubles
+
+
+async def test_streams_that_end_after_they_told_something_are_opened_again_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_PAUSE", 60.0)
+    server = Hasty(None, told=1)
+    async with watching(server, Cache(), []):
+        await until(lambda: server.streams >= 20)
+
+
 async def test_a_bookmark_moves_the_point_from_which_the_stream_goes_on() -> None:
     server, cache = Server(), Cache()
     async with watching(server, cache, []) as watch:

@@ -27,7 +27,9 @@ def flags() -> Iterator[tuple[str, str, str]]:
             yield runtime, flag, f"{flag} is set by the operator: {advice}"
 
 
-@pytest.mark.parametrize(("runtime", "flag", "says"), list(flags()), ids=lambda value: value if value.startswith("-") else "")
+@pytest.mark.parametrize(
+    ("runtime", "flag", "says"), list(flags()), ids=lambda value: value if value.startswith("-") else ""
+)
 @pytest.mark.parametrize("form", ["{}", "{}=1"])
 def test_a_flag_with_another_place(cluster_api: ClusterApi, runtime: str, flag: str, says: str, form: str) -> None:
     spec = {"runtime": runtime, "image": "x", "model": {"names": ["a"]}, runtime: {"extraArgs": [form.format(flag)]}}

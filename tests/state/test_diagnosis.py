@@ -130,7 +130,7 @@ PODS: dict[str, tuple[Diagnosis | None, Reason, str]] = {
     "a Secret that does not exist": (
         diagnosed(*server(waiting_reason="CreateContainerConfigError", waiting_message='secret "hf" not found')),
         Reason.MISSING_REFERENCE,
-        "secret hf, which container server refers to, does not exist; create it in this namespace, or correct the name"
+        "Secret hf, which container server refers to, does not exist; create it in this namespace, or correct the name"
         " in the spec",
     ),
     "a Secret without the key": (
@@ -342,12 +342,12 @@ MOUNTS = {
     "a ConfigMap with code that is not there": (
         'MountVolume.SetUp failed for volume "code" : configmap "no-such-code" not found',
         Reason.MISSING_REFERENCE,
-        "configmap no-such-code, which the pod mounts, does not exist; create it in this namespace",
+        "ConfigMap no-such-code, which the pod mounts, does not exist; create it in this namespace",
     ),
     "a key that a Secret lacks": (
         'MountVolume.SetUp failed for volume "api-key" : references non-existent secret key: token',
         Reason.MISSING_REFERENCE,
-        "a secret that the pod mounts has no key token; add the key",
+        "a Secret that the pod mounts has no key token; add the key",
     ),
     "a server for files that does not answer": (
         'MountVolume.SetUp failed for volume "claim-0" : mount failed: exit status 32',

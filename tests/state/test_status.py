@@ -132,7 +132,7 @@ TABLE: dict[str, tuple[Observed, dict[str, str]]] = {
         observe(
             counts(0, replica_failure='pods "a-1" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1')
         ),
-        progressing("ChildRefused"),
+        progressing("QuotaExceeded"),
     ),
     "the deadline has passed": (
         observe(counts(0, deadline_exceeded=True), (pod(*LOADING),)),

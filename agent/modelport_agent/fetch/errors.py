@@ -39,7 +39,7 @@ def gated(uri: str, status: int, has_token: bool) -> FetchError:
     if status == 403 or has_token:
         text = "the repository is gated and the token's account is not on its list; ask for access on its page"
         return FetchError(Code.FORBIDDEN, f"{uri}: {text}")
-    text = "the repository is gated; put a token with access as HF_TOKEN into the Secret of model.credentials"
+    text = "the repository is gated, and no token was given"
     return FetchError(Code.UNAUTHORIZED, f"{uri}: {text}")
 
 

@@ -21,6 +21,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.errors import HTTPError as ConnectionTrouble  # type: ignore[attr-defined]
 from huggingface_hub.hf_api import RepoFile
 
 from modelport_agent.fetch.errors import Code, FetchError, TransientError, gated, http_refusal
@@ -30,8 +31,6 @@ from modelport_agent.fetch.retry import RETRIED_STATUS, retry_after, retrying
 T = TypeVar("T")
 ANSWER_SECONDS = 120.0
 COMMIT = re.compile(r"[0-9a-f]{40}")
-# The base class of the HTTP library's errors; its package was renamed once already, its place under this one was not.
-HTTP_ERROR: type[BaseException] = HfHubHTTPError.__bases__[0]
 
 
 def headers() -> dict[str, str]:
@@ -75,13 +74,13 @@ def _asked(source: HubSource, call: Callable[[], T]) -> T:
             raise FetchError(Code.BAD_URI, f"{source.uri}: {error}") from error
         except HfHubHTTPError as error:
             raise refusal(source, error) from error
-        except ValueError as error:  # the answer is no JSON, or not what the API promises
-            text = f"what answers at {HfApi().endpoint} does not speak the hub's API ({error})"
-            raise FetchError(Code.NETWORK, f"{source.uri}: {text}; correct hub.endpoint") from error
-        except (OSError, HTTP_ERROR) as error:
+        except (OSError, ConnectionTrouble) as error:
             raise TransientError(
                 f"the hub at {HfApi().endpoint} cannot be reached: {error or type(error).__name__}"
             ) from error
+        except (ValueError, LookupError, TypeError, AttributeError) as error:  # no JSON, or not what the API promises
+            text = f"what answers at {HfApi().endpoint} does not speak the hub's API ({type(error).__name__}: {error})"
+            raise FetchError(Code.NETWORK, f"{source.uri}: {text}; correct hub.endpoint") from error
 
     return retrying(source.uri, attempt)
 

@@ -114,24 +114,31 @@ def download(to: Path, jobs: Sequence[Job], progress: Progress, stop: threading.
     wanted = {job.key for job in jobs}
     for stale in [path for path in parts.iterdir() if path.name not in wanted]:
         stale.unlink()
-    missing = [job for job in jobs if not kept(job, tree / job.destination, progress)]
     progress.files, progress.total = len(jobs), sum(job.file.size or 0 for job in jobs)
-    arrived = sum((parts / job.key).stat().st_size for job in missing if (parts / job.key).exists())
-    uris = ", ".join(dict.fromkeys(job.transfer.uri for job in jobs))
-    place.check_space(uris, tree, sum(job.file.size or 0 for job in missing) - arrived)
+    with progress:  # from here on: to make the checksums of what is there anew takes minutes, too
+        missing = [job for job in jobs if not kept(job, tree / job.destination, progress)]
+        arrived = sum((parts / job.key).stat().st_size for job in missing if (parts / job.key).exists())
+        uris = ", ".join(dict.fromkeys(job.transfer.uri for job in jobs))
+        place.check_space(uris, tree, sum(job.file.size or 0 for job in missing) - arrived)
+        receive(missing, parts, tree, progress, stop)
+
+
+def receive(jobs: Sequence[Job], parts: Path, tree: Path, progress: Progress, stop: threading.Event) -> None:
+    """Download the files, a few at a time, the largest first. The first failure for good ends it and waits for nobody:
+    others may be blocked, and what they have received stays."""
 
     def work(job: Job) -> None:
         job.transfer.download(job.file, parts / job.key, tree / job.destination)
         progress.finished_file()
 
-    with progress, ThreadPoolExecutor(PARALLEL) as pool:
-        futures = [pool.submit(work, job) for job in sorted(missing, key=lambda job: -(job.file.size or 0))]
-        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        failed = [error for future in done if (error := future.exception())]
-        if failed:
-            stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise next((error for error in failed if not isinstance(error, StoppedError)), failed[0])
+    pool = ThreadPoolExecutor(PARALLEL)
+    futures = [pool.submit(work, job) for job in sorted(jobs, key=lambda job: -(job.file.size or 0))]
+    done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+    failed = [error for future in done if (error := future.exception())]
+    pool.shutdown(wait=False, cancel_futures=True)
+    if failed:
+        stop.set()
+        raise next((error for error in failed if not isinstance(error, StoppedError)), failed[0])
 
 
 def kept(job: Job, path: Path, progress: Progress) -> bool:

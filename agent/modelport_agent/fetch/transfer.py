@@ -34,6 +34,10 @@ class StoppedError(Exception):
     """Another file of the same fetch failed for good."""
 
 
+class RangeError(TransientError):
+    """The server has nothing from there on: what has arrived is no beginning of what it has now, or already all of it."""
+
+
 class Digest(Protocol):
     def update(self, data: bytes, /) -> None: ...
     def hexdigest(self) -> str: ...
@@ -66,7 +70,9 @@ def open_url(uri: str, url: str, headers: Mapping[str, str], method: str = "GET"
         error.close()
         if error.headers.get("X-Error-Code") == "GatedRepo":
             raise gated(uri, error.code, "Authorization" in headers) from error
-        if error.code in RETRIED_STATUS or error.code == 416:
+        if error.code == 416:
+            raise RangeError("the server has no such range of the file") from error
+        if error.code in RETRIED_STATUS:
             asked = retry_after(error.headers.get("Retry-After"))
             raise TransientError(f"the server answered {error.code}", asked) from error
         raise http_refusal(uri, error.code, "Authorization" in headers) from error
@@ -135,7 +141,7 @@ class Transfer:
         part = Part.resume(file, part_path)
         self.keep(part.size)
         for last_try in (False, True):
-            retrying(f"{self.uri}: {file.path}", lambda: self._receive(part), lambda: part.size)
+            retrying(f"{self.uri}: {file.path}", lambda: self._receive(part), lambda: part.size, self._sleep)
             if part.verified():
                 break
             found = part.digest.hexdigest()
@@ -148,6 +154,11 @@ class Transfer:
             print(f"fetch: {self.uri}: {file.path}: wrong checksum, fetching it once more", flush=True)
         final.parent.mkdir(parents=True, exist_ok=True)
         os.replace(part_path, final)
+
+    def _sleep(self, seconds: float) -> None:
+        """Before another try, which nobody needs once the fetch has failed."""
+        if self.stop.wait(seconds):
+            raise StoppedError
 
     def _receive(self, part: Part) -> None:
         """Take in what is missing; whatever ends it early is TransientError and keeps what has arrived."""
@@ -169,7 +180,13 @@ class Transfer:
             headers["Range"] = f"bytes={part.size}-{last}"
             if part.file.validator:
                 headers["If-Range"] = part.file.validator
-        with open_url(self.uri, part.file.url, headers) as answer:
+        try:
+            opened = open_url(self.uri, part.file.url, headers)
+        except RangeError:
+            self.count(-part.size)
+            part.restart()
+            raise
+        with opened as answer:
             if part.size and not continues(answer, part.size):
                 # The server began from the start: either it knows no ranges, or the file is another one now.
                 self.count(-part.size)
@@ -188,8 +205,8 @@ class Transfer:
     @staticmethod
     def _ends_known(file: RemoteFile, answer: http.client.HTTPResponse) -> bool:
         """Whether a file that was cut short can be told from a whole one."""
-        announced = "Content-Length" in answer.headers or "Transfer-Encoding" in answer.headers
-        return announced or file.size is not None or bool(file.digest)
+        announced = answer.length is not None or answer.chunked
+        return bool(announced or file.size is not None or file.digest)
 
     def _copy(self, part: Part, answer: http.client.HTTPResponse, stream: IO[bytes]) -> None:
         limit = part.file.size

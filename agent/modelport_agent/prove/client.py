@@ -6,13 +6,14 @@ It exists so that the sidecar stays small. It must never wait without a limit, f
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from modelport_agent.config import Request
 from modelport_agent.prove.model import Contact, Response
 
 LIMIT = 4 << 20
 HEADER_LIMIT = 64 << 10
+ASCII = "".join(map(chr, range(33, 127)))  # what a request line may hold as it is
 
 
 class NoAnswerError(Exception):
@@ -51,7 +52,8 @@ def get(path: str) -> Request:
 
 
 def head(host: str, request: Request, key: str | None) -> bytes:
-    lines = [f"{request.method} {request.path} HTTP/1.1", f"Host: {host}", "Connection: close"]
+    path = quote(request.path, safe=ASCII)
+    lines = [f"{request.method} {path} HTTP/1.1", f"Host: {host}", "Connection: close"]
     lines += ["User-Agent: modelport-agent", "Accept: */*"]
     if request.body or request.method not in ("GET", "HEAD"):
         lines += [f"Content-Type: {request.content_type}", f"Content-Length: {len(request.body)}"]

@@ -14,6 +14,7 @@ from modelport_agent.prove.model import Answer, Contact, ModelState, Observation
 
 STALL_LIMIT = 3
 OVERLOADED = frozenset({429, 503})
+AGAIN, NEWS = 20.0, 5.0  # seconds after which a pod that is not ready says so again; with other words, sooner
 
 
 def judge(previous: Verdict, seen: Observation, terms: Terms) -> Verdict:
@@ -133,3 +134,11 @@ def unauthorized(known: Verdict, status: int, terms: Terms) -> Verdict:
 
 def not_ready(known: Verdict, reason: Reason, message: str) -> Verdict:
     return replace(known, ready=False, reason=reason, message=message)
+
+
+def worth_telling(told: Verdict, now: Verdict, seconds: float) -> bool:
+    """Whether the log should say it, `seconds` after it said `told`. The operator reads the end of the log from time to time:
+    it is to find the reason there as it is now, and not a line for every second that a message counts."""
+    if (told.ready, told.reason) != (now.ready, now.reason):
+        return True
+    return not now.ready and seconds >= (AGAIN if told.message == now.message else NEWS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from dataclasses import replace
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from modelport_agent.config import ProveConfig, Request
 from modelport_agent.prove import client
 from modelport_agent.prove.client import NoAnswerError
-from modelport_agent.prove.judge import judge
+from modelport_agent.prove.judge import judge, worth_telling
 from modelport_agent.prove.listing import list_models
 from modelport_agent.prove.model import (
     Answer,
@@ -35,7 +36,6 @@ from modelport_agent.prove.work import work
 UNTIL_READY = 1.0
 METRICS_SECONDS = 5.0
 RECONNECT = 0.5
-AGAIN, NEWS = 20.0, 5.0  # seconds after which a pod that is not ready says so again; with other words, sooner
 STOPS_WITHIN = 30.0
 TRITON_METRICS_PORT = 8002
 
@@ -52,8 +52,9 @@ class Prover:
             disabled=config.disabled,
             has_key=config.api_key_file is not None,
         )
-        self.verdict = Verdict()
-        self.since = self.told = time.monotonic()
+        self.verdict = self.told = Verdict()
+        self.since = self.told_at = time.monotonic()
+        self.usual = 0.0  # seconds of an answer, remembered for the drain
         self.questions: Counter[str] = Counter()
         self.tried: str | None = None
         self.accepted: str | None = None
@@ -133,12 +134,15 @@ class Prover:
             self.accepted = None
         elif new.reason == Reason.ANSWERED:
             self.accepted = self.tried
-        now = time.monotonic()
-        news = (old.ready, old.reason) != (new.ready, new.reason)
-        if news:
-            self.since = now
-        if news or (not new.ready and now - self.told >= (AGAIN if new.message == old.message else NEWS)):
-            self.told = now
+        if (old.ready, old.reason) != (new.ready, new.reason):
+            self.since = time.monotonic()
+        self.tell()
+
+    def tell(self) -> None:
+        """Say the verdict where the operator reads it, unless it has been said."""
+        now, new = time.monotonic(), self.verdict
+        if worth_telling(self.told, new, now - self.told_at):
+            self.told, self.told_at = new, now
             print(f"prove: {'ready' if new.ready else 'not ready'}: {new.reason}: {new.message}", flush=True)
 
     async def look(self, request: Request) -> Response:
@@ -158,12 +162,13 @@ class Prover:
     async def remaining(self) -> Work | None:
         """What a drain has to wait for; a server that is gone has nothing left to do."""
         seen, _ = await self.work()
-        if seen is None:
-            try:
-                await self.look(client.get("/"))
-            except NoAnswerError as error:
-                return Work(0.0, 0.0) if error.contact == Contact.REFUSED else None
-        return seen
+        if seen is not None:
+            return replace(seen, unseen=max(seen.unseen, self.usual)) if self.config.runtime == "triton" else seen
+        try:
+            await self.look(client.get("/"))
+        except NoAnswerError as error:
+            return Work(0.0, 0.0) if error.contact == Contact.REFUSED else None
+        return None
 
     def key(self) -> str | None:
         """The key that the server has taken before, else the mounted one as it is now: a Secret may change while pods run,
@@ -190,11 +195,12 @@ class Prover:
     def start_draining(self) -> None:
         """Not ready from now on; nothing is asked any more."""
         if not self.draining.is_set():
-            print("prove: not ready: Draining: the server is about to stop", flush=True)
             self.since = time.monotonic()
+            self.usual = self.verdict.usual
             self.verdict = Verdict(
                 reason=Reason.DRAINING, message="the server is about to stop", models=self.verdict.models
             )
+            self.tell()
             self.draining.set()
             if self.in_flight is not None:
                 self.in_flight.cancel()

@@ -70,10 +70,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Work:
-    """What else the server has to do. `others` leaves out our own question; `progress` only ever rises."""
+    """What else the server has to do. `others` leaves out our own question; `progress` only ever rises.
+
+    `unseen` is how many seconds an answer takes of which the counts tell nothing until it is finished; 0 where they do.
+    """
 
     others: float
     progress: float
+    unseen: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from modelport_agent.prove.model import Work
 
@@ -16,20 +16,28 @@ PROGRESS = {
     "triton": ("nv_inference_request_success", "nv_inference_request_failure"),
 }
 
+TRITON_SECONDS, TRITON_ANSWERS = "nv_inference_request_duration_us", "nv_inference_request_success"
+
 
 def samples(text: str, names: Iterable[str]) -> dict[str, float]:
     """The sum over all labels of each named metric that is there."""
     sums: dict[str, float] = {}
+    for name, _, value in parsed(text, names):
+        sums[name] = sums.get(name, 0.0) + value
+    return sums
+
+
+def parsed(text: str, names: Iterable[str]) -> Iterator[tuple[str, str, float]]:
+    """Name, labels as they are written, and value of each line about the named metrics."""
     wanted = frozenset(names)
     for line in text.splitlines():
         name = line.partition("{")[0].partition(" ")[0]
         if name in wanted:
+            labels, _, rest = line.removeprefix(name).rpartition("}")
             try:
-                value = float(line.rpartition("}")[2].split()[0] if "}" in line else line.split()[1])
+                yield name, labels, float(rest.split()[0])
             except (ValueError, IndexError):
                 continue
-            sums[name] = sums.get(name, 0.0) + value
-    return sums
 
 
 def work(runtime: str, metrics: str, own: int) -> Work | None:
@@ -42,4 +50,16 @@ def work(runtime: str, metrics: str, own: int) -> Work | None:
         return None
     progress = samples(metrics, PROGRESS[runtime])
     ours = own if runtime == "vllm" else 0
-    return Work(others=max(0.0, sum(active.values()) - ours), progress=sum(progress.values()))
+    unseen = usual(metrics) if runtime == "triton" else 0.0
+    return Work(max(0.0, sum(active.values()) - ours), sum(progress.values()), unseen)
+
+
+def usual(metrics: str) -> float:
+    """Seconds that the slowest model's requests have taken on average; no counter of Triton's knows of one that runs."""
+    found = {(name, labels): value for name, labels, value in parsed(metrics, (TRITON_SECONDS, TRITON_ANSWERS))}
+    averages = [
+        found.get((TRITON_SECONDS, labels), 0.0) / 1e6 / value
+        for (name, labels), value in found.items()
+        if name == TRITON_ANSWERS and value
+    ]
+    return max(averages, default=0.0)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from . import crossfield, flags
-from .model import Model, text
+from .model import Keyed, Model, text
 from .types import (
     ATOMIC,
     Argument,
@@ -20,7 +20,6 @@ from .types import (
     ScaledInt,
     ScaledIntOrAuto,
     SecretKeyReference,
-    keyed,
 )
 
 Word = Annotated[
@@ -117,9 +116,7 @@ class Triton(Model):
 
     rules = flags.owned_flags(flags.TRITON_OWNED)
 
-    models: Annotated[list[TritonModel], Field(min_length=1, max_length=64, json_schema_extra=keyed("name"))] | None = (
-        None
-    )
+    models: Annotated[list[TritonModel], Field(min_length=1, max_length=64), Keyed("name")] | None = None
     """The models of the repository. Leave out when model.uri is a whole repository."""
     extra_args: Annotated[list[Argument], Field(max_length=128, json_schema_extra=ATOMIC)] | None = None
     """Further arguments of `tritonserver`, as on the command line. May not repeat a flag that the operator sets."""

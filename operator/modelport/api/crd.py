@@ -69,8 +69,7 @@ def schema() -> Schema:
         "x-kubernetes-validations": [
             {
                 "rule": f"self.metadata.name.matches('{names.NAME_PATTERN}')",
-                "message": "write at most 52 lower-case letters, digits and dashes, the first a letter and the last no "
-                "dash: the resource's Service and pods are named after it",
+                "message": names.NAME_ADVICE,
                 "fieldPath": ".metadata.name",
                 "reason": "FieldValueInvalid",
             }

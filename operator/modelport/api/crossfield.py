@@ -113,6 +113,7 @@ def _block(runtime: Runtime) -> Rule:
             "'runtime is ' + self.runtime + '; move these options to spec.' + self.runtime"
             f" + ' or set runtime: {runtime}'",
             lambda it: f"runtime is {it.runtime}; move these options to spec.{it.runtime} or set runtime: {runtime}",
+            f"only for runtime {runtime}",
         ),
         lambda it: getattr(it, runtime) is None or it.runtime == runtime,
         path=f".{runtime}",
@@ -279,6 +280,8 @@ GPUS = (
             f" tensorParallelSize: %d or leave it out, or set gpu.count: %d'.format([{_USED}, self.gpu.count,"
             f" self.gpu.count / {_OTHERS}, {_USED}])",
             _parallel_message,
+            "gpu.count has to be tensorParallelSize x pipelineParallelSize x dataParallelSize, or where tensorParallelSize is"
+            " left out a multiple of the other two",
         ),
         _parallel_fits,
         path=".vllm",

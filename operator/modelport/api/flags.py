@@ -34,6 +34,8 @@ VLLM_OWNED: Mapping[str, str] = {
     "--ssl-certfile": "the server speaks HTTP inside the cluster; end TLS in front of its Service",
     "--grpc": "the pod is asked over HTTP whether its model answers",
     "--headless": "the pod could not be asked whether its model answers",
+    "--tokens-only": "clients and the pod's own question write text",
+    "--data-parallel-multi-port-external-lb": "the server listens on port 8000, and so does its Service",
     "--shutdown-timeout": "the pod's grace period is computed; spec.podTemplate can lengthen it",
 }
 """Flags of `vllm serve` that the operator decides, and what to do instead."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ class Told:
 
     cel: str
     python: Callable[[Any], str]
+    outline: str
+    """The same without values, for the reference."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,30 @@ class Form:
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {**self.schema, VALIDATIONS: [self.rule.validation()]}
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """A list whose items are told apart, and merged, by a key; offline in the words in which the API server says it."""
+
+    key: str
+
+    def check(self, items: Any) -> Any:
+        """The items; an error where two have the same key."""
+        keys = [getattr(item, self.key) for item in items]
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                said = json.dumps({self.key: key}, separators=(",", ":"), ensure_ascii=False)
+                raise PydanticCustomError(
+                    "rule", "{message}", {"message": f"Duplicate value: {said}", "path": f"[{index}]"}
+                )
+        return items
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(core), "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [self.key]}
 
 
 def text(pattern: str, message: str, max_length: int = 253) -> Form:

@@ -38,6 +38,10 @@ PAUSED = "paused"
 
 NAME_PATTERN = "^[a-z]([-a-z0-9]{0,50}[a-z0-9])?$"
 """A resource's name is also its Service's name, and child names with a suffix have to fit 63 characters."""
+NAME_ADVICE = (
+    "write at most 52 lower-case letters, digits and dashes, the first a letter and the last no dash: the resource's "
+    "Service and pods are named after it"
+)
 
 CONTAINER_SERVER = "server"
 CONTAINER_AGENT = "agent"
@@ -92,6 +96,7 @@ class Reason(StrEnum):
     CHILD_REFUSED = "ChildRefused"
     FORBIDDEN = "Forbidden"
     UNAVAILABLE = "Unavailable"
+    QUOTA_EXCEEDED = "QuotaExceeded"
     UNSCHEDULABLE = "Unschedulable"
     IMAGE_PULL = "ImagePull"
     MISSING_REFERENCE = "MissingReference"

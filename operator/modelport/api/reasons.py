@@ -107,6 +107,10 @@ REASONS: Mapping[Reason, ReasonInfo] = {
         "Install the chart's roles anew, or grant the right that the message names.",
         terminal=True,
     ),
+    Reason.QUOTA_EXCEEDED: ReasonInfo(
+        "The namespace's quota allows no further object or pod.",
+        "Free some of it, ask for less, or have the quota raised. It is tried again.",
+    ),
     Reason.UNAVAILABLE: ReasonInfo(
         "The API server cannot take a child at the moment, often because an admission webhook does not answer.",
         "Nothing: it is tried again. If it lasts, mend what the message names.",

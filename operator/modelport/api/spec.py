@@ -11,7 +11,7 @@ from pydantic import Field
 
 from . import crossfield
 from .blocks import FastApi, FastApiCode, Triton, TritonModel, Vllm
-from .model import Model, text
+from .model import Keyed, Model, text
 from .names import Runtime
 from .types import (
     ATOMIC,
@@ -22,7 +22,6 @@ from .types import (
     ModelUri,
     Quantity,
     SecretKeyReference,
-    keyed,
 )
 
 __all__ = [
@@ -174,7 +173,17 @@ class Request(Model):
     """Content-Type header. Default: application/json."""
     body: Annotated[str, Field(max_length=65536)] | None = None
     """Body as text."""
-    body_base64: Annotated[str, Field(max_length=131072, pattern=r"^[A-Za-z0-9+/\s]*={0,2}\s*$")] | None = None
+    body_base64: (
+        Annotated[
+            str,
+            text(
+                r"^[A-Za-z0-9+/ \r\n]*={0,2}[ \r\n]*$",
+                "write base64, as the command `base64 FILE` prints it",
+                max_length=131072,
+            ),
+        ]
+        | None
+    ) = None
     """Body as base64, for pictures, sound and binary tensors. Instead of `body`."""
 
 
@@ -222,9 +231,7 @@ class ModelDeploymentSpec(Model):
         | None
     ) = None
     """Image of the server container. Default: the chart's image for the runtime."""
-    image_pull_secrets: (
-        Annotated[list[LocalObjectReference], Field(max_length=16, json_schema_extra=keyed("name"))] | None
-    ) = None
+    image_pull_secrets: Annotated[list[LocalObjectReference], Field(max_length=16), Keyed("name")] | None = None
     """Secrets for pulling the images."""
     replicas: Annotated[int, Field(ge=0, le=1000)] = 1
     """Pods that serve the model."""
@@ -232,7 +239,7 @@ class ModelDeploymentSpec(Model):
     """GPUs of each replica. Leave out to run on CPU."""
     resources: Resources | None = None
     """CPU and memory of each replica."""
-    env: Annotated[list[EnvVar], Field(max_length=256, json_schema_extra=keyed("name"))] | None = None
+    env: Annotated[list[EnvVar], Field(max_length=256), Keyed("name")] | None = None
     """Environment variables of the server container."""
     check: Check | None = None
     """The question that proves the model."""

@@ -40,10 +40,11 @@ Duration = Annotated[
 ]
 """A length of time such as `10s`, `5m` or `1h`."""
 
+DNS_NAME = "^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 DnsName = Annotated[
     str,
     text(
-        "^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$",
+        DNS_NAME,
         "write the name of an object: lower-case letters, digits, dashes and dots, a letter or digit at both ends",
     ),
 ]
@@ -69,11 +70,6 @@ Argument = Annotated[str, Field(min_length=1, max_length=4096)]
 
 ATOMIC = {"x-kubernetes-list-type": "atomic"}
 """Schema extras of a list that is replaced as a whole."""
-
-
-def keyed(*keys: str) -> dict[str, Any]:
-    """Schema extras of a list whose items are merged by these keys."""
-    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
 
 
 class LocalObjectReference(Model):

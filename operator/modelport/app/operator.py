@@ -112,7 +112,7 @@ class Operator:
         ]
         for task in tasks:
             task.add_done_callback(self._died)
-        self._workers.start(self._may_work())
+        self._workers.start(self._may_work(), self._died)
         try:
             await self._resources_known()
             if not self._stop.is_set():

@@ -7,6 +7,7 @@ write an object that it has not either created or seen to be ours.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
@@ -15,21 +16,23 @@ from modelport.control.cache import Cache
 from modelport.control.memory import Memory
 from modelport.control.meter import Meter
 from modelport.kube.client import Cluster
-from modelport.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
+from modelport.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound, Unavailable
 from modelport.kube.kinds import CHILD_KINDS
 from modelport.render.desired import Child as Desired
 from modelport.state.observed import Child, Obstacle, Resource
-from modelport.state.plan import Adopt, Apply, Plan, judge_existing
+from modelport.state.plan import Adopt, Apply, Delete, Plan, judge_existing
 from modelport.state.project import project_child
 from modelport.state.refusal import refused
+
+logger = logging.getLogger(__name__)
 
 FIGHTS = 3
 FIGHT_WINDOW = 600.0
 _CREATE = {"resourceVersion": "1"}
 
 
-class NamespaceTerminatingError(Exception):
-    """The namespace takes nothing new: there is nothing left to do for its resources."""
+class GoingAwayError(Exception):
+    """The resource or its namespace is on its way out: there is nothing left to do for it."""
 
 
 class Applier:
@@ -43,8 +46,9 @@ class Applier:
         self._meter = meter
         self._clock = clock
 
-    async def carry_out(self, plan: Plan, resource: Resource, memory: Memory) -> None:
-        """Write in the plan's order up to the first obstacle, which is remembered; a fight over one child stops no other."""
+    async def carry_out(self, plan: Plan, resource: Resource, memory: Memory) -> bool:
+        """Write in the plan's order up to the first obstacle, which is remembered; a fight over one child stops no other.
+        False when something is left that is not wanted any more: no obstacle, but to be tried again."""
         known = {(c.kind, c.name): c for c in self._cache.children((resource.namespace, resource.name))}
         memory.obstacles = ()
         for step in plan.apply:
@@ -52,12 +56,24 @@ class Applier:
             if obstacle is not None:
                 memory.obstacles += (obstacle,)
                 if obstacle.reason != Reason.FIELD_CONFLICT:
-                    return
-        for unwanted in plan.delete:
-            await self._cluster.delete(CHILD_KINDS[unwanted.kind], resource.namespace, unwanted.name, unwanted.uid)
-            memory.accepted.pop((unwanted.kind, unwanted.name), None)
-            if (child := known.get((unwanted.kind, unwanted.name))) is not None:
-                self._cache.deleted(child)
+                    return True
+        deleted = [
+            await self._delete(step, known.get((step.kind, step.name)), resource, memory) for step in plan.delete
+        ]
+        return all(deleted)
+
+    async def _delete(self, step: Delete, seen: Child | None, resource: Resource, memory: Memory) -> bool:
+        """Whether it is gone. A refusal must not keep the status of what serves from being told."""
+        try:
+            await self._cluster.delete(CHILD_KINDS[step.kind], resource.namespace, step.name, step.uid)
+        except ApiError as refusal:
+            key = (resource.namespace, resource.name)
+            logger.warning("%s %s is left over: %s", step.kind, step.name, refusal, extra={"key": key})
+            return False
+        memory.accepted.pop((step.kind, step.name), None)
+        if seen is not None:
+            self._cache.deleted(seen)
+        return True
 
     async def _apply(self, step: Apply, seen: Child | None, resource: Resource, memory: Memory) -> Obstacle | None:
         child = step.child
@@ -75,16 +91,18 @@ class Applier:
         """What a refusal means: an obstacle for users, or news about what is there."""
         match refusal:
             case Forbidden() if refusal.namespace_terminating:
-                raise NamespaceTerminatingError from refusal
+                raise GoingAwayError from refusal
             case Forbidden():
                 reason = Reason.FORBIDDEN if refusal.missing_right else Reason.CHILD_REFUSED
                 return refused(reason, child.kind, child.name, refusal.message)
             case Invalid() if not refusal.another_object:
                 return refused(Reason.CHILD_REFUSED, child.kind, child.name, refusal.message)
+            case Unavailable() if refusal.code >= 500:  # an answer: the API server's own, or a webhook's that it needs
+                return refused(Reason.UNAVAILABLE, child.kind, child.name, refusal.message)
             case NotFound() if seen is None:
-                raise NamespaceTerminatingError from refusal
-            case Invalid() | Conflict() | NotFound() if seen is not None:
-                self._cache.missing(seen)  # the one that was seen is gone: the next look decides afresh
+                raise GoingAwayError from refusal
+            case NotFound() | Conflict() | Invalid() if seen is not None and _gone(refusal):
+                self._cache.missing(seen)  # the next look decides afresh
                 return None
         raise refusal
 
@@ -107,6 +125,8 @@ class Applier:
             judgement = judge_existing(existing, _manager(managers), resource)
             if not isinstance(judgement, Adopt):
                 return judgement
+            if existing.applied_hash == child.applied_hash:  # its label was changed, and so it was not found
+                return await self._repair(child, existing, resource, memory)
             await self._write(child, resource, memory, {"uid": existing.uid})
         return None
 
@@ -142,8 +162,13 @@ class Applier:
         self._cache.own_write(written)
 
 
+def _gone(refusal: NotFound | Conflict | Invalid) -> bool:
+    """Whether the object that was meant is not there any more; any other conflict is only to be tried again."""
+    return isinstance(refusal, NotFound) or refusal.another_object
+
+
 def _manager(entries: list[dict[str, str]]) -> str:
     """Who wrote an object last, of those that are not us."""
-    others = [entry for entry in entries if entry.get("manager") not in (None, FIELD_MANAGER)]
+    others = [e for e in entries if e.get("manager") not in (None, FIELD_MANAGER) and not e.get("subresource")]
     latest = max(others or entries, key=lambda entry: entry.get("time") or "")
     return latest.get("manager") or "unknown"

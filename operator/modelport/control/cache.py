@@ -25,6 +25,7 @@ class Cache:
         self.changed = changed
         self._resources: dict[Key, Resource] = {}
         self._children: dict[Key, dict[Name, Child]] = {}
+        self._labels: dict[tuple[str, str, str], str] = {}
         self._vanished: dict[Key, str] = {}
         self._tombstones: OrderedDict[tuple[str, str, str], int] = OrderedDict()
 
@@ -89,7 +90,7 @@ class Cache:
 
     def lost(self, child: Child) -> None:
         """A watch saw its deletion."""
-        known = self._children.get(_key(child), {}).get((child.kind, child.name))
+        known = self._known(child)
         if known is not None and int(known.resource_version) <= int(child.resource_version):
             self._remove(known, child.resource_version)
 
@@ -128,11 +129,14 @@ class Cache:
 
     def _put(self, child: Child) -> bool:
         """Take it in; whether it tells anything new."""
-        key = _key(child)
-        known = self._children.get(key, {}).get((child.kind, child.name))
+        known = self._known(child)
         if self._stale(child.kind, (child.namespace, child.name), child.resource_version, known):
             return False
-        self._children.setdefault(key, {})[(child.kind, child.name)] = child
+        if known is not None and known.resource_name != child.resource_name:
+            self._take_out(known)  # somebody changed the label: it is missed where it was
+            self.changed(_key(known), False)
+        self._children.setdefault(_key(child), {})[(child.kind, child.name)] = child
+        self._labels[_place(child)] = child.resource_name
         return known is None or known != replace(child, resource_version=known.resource_version)
 
     def _remove(self, child: Child, version: str) -> None:
@@ -146,13 +150,24 @@ class Cache:
 
     def _vanish(self, child: Child, version: str) -> bool:
         """Take it out; whether it was known."""
-        of_one = self._children.get(_key(child), {})
-        if of_one.pop((child.kind, child.name), None) is None:
+        known = self._known(child)
+        if known is None:
             return False
-        if not of_one:
-            del self._children[_key(child)]
+        self._take_out(known)
         self._bury(child.kind, (child.namespace, child.name), version)
         return True
+
+    def _known(self, child: Child) -> Child | None:
+        """What is known of it, whatever label it has now."""
+        label = self._labels.get(_place(child))
+        return None if label is None else self._children[(child.namespace, label)][(child.kind, child.name)]
+
+    def _take_out(self, known: Child) -> None:
+        of_one = self._children[_key(known)]
+        del of_one[(known.kind, known.name)]
+        if not of_one:
+            del self._children[_key(known)]
+        del self._labels[_place(known)]
 
     def _stale(self, kind: str, place: Key, version: str, known: Resource | Child | None) -> bool:
         newest = int(known.resource_version) if known is not None else self._tombstones.get((kind, *place), -1)
@@ -168,3 +183,7 @@ class Cache:
 
 def _key(child: Child) -> Key:
     return (child.namespace, child.resource_name)
+
+
+def _place(child: Child) -> tuple[str, str, str]:
+    return (child.kind, child.namespace, child.name)

@@ -9,13 +9,11 @@ from typing import Any
 from modelport.control.cache import Cache
 from modelport.control.memory import Memory
 from modelport.kube.client import Cluster
-from modelport.kube.errors import Conflict, Invalid, NotFound
+from modelport.kube.errors import NotFound
 from modelport.kube.events import Recorder
 from modelport.state.observed import Resource
 from modelport.state.project import project_resource
-from modelport.state.status import event_for, worth_writing
-
-COUNTS_EVERY = 30.0
+from modelport.state.status import COUNTS_EVERY, event_for, worth_writing
 
 
 class Publisher:
@@ -34,13 +32,11 @@ class Publisher:
         if not worth_writing(resource.status, status, since):
             return max(0.1, COUNTS_EVERY - since)
         try:
-            answer = await self._cluster.apply_status(resource.namespace, resource.name, resource.uid, status)
-        except (NotFound, Conflict, Invalid) as refusal:
-            if isinstance(refusal, Invalid) and not refusal.another_object:
-                raise
-            # gone, or another one has the name: the watch will say which
-            self._cache.drop_resource((resource.namespace, resource.name), resource.resource_version)
-            return None
+            answer = await self._cluster.apply_status(
+                resource.namespace, resource.name, resource.resource_version, status
+            )
+        except NotFound:
+            return None  # it is gone, which the watch will tell
         self._cache.own_status(project_resource(dict(answer)))
         memory.counts_written_at = self._clock()
         event = event_for(resource.status, status)

@@ -17,12 +17,11 @@ from modelport.control.meter import Meter
 from modelport.render.desired import Desired, Question
 from modelport.state.observed import Door, DoorResult, Key, Observed, Resource
 from modelport.state.question import question_due
+from modelport.state.verdict import DOOR_PATIENCE
 
 AGAIN_EVERY = 300.0
 SETTLES_WITHIN = 3.0
 """A question that is answered so fast leaves no trace in the status."""
-GIVES_UP_AFTER = 10.0
-"""After that Ready goes by what the pods have proved."""
 FIRST_AGAIN = 1.0
 
 
@@ -78,7 +77,7 @@ class Questions:
         """Seconds until the passing of time alone changes something."""
         moments = [] if memory.asking else [memory.ask_again_at]
         if memory.door is None or memory.door.generation != resource.generation or memory.unanswered:
-            moments += [memory.asked_since + SETTLES_WITHIN, memory.asked_since + GIVES_UP_AFTER]
+            moments += [memory.asked_since + SETTLES_WITHIN, memory.asked_since + DOOR_PATIENCE]
         return min((moment - now for moment in moments if moment > now), default=None)
 
     def settling(self, resource: Resource, memory: Memory) -> float:

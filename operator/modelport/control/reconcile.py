@@ -10,7 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from modelport.control.apply import Applier, NamespaceTerminatingError
+from modelport.control.apply import Applier, GoingAwayError
 from modelport.control.cache import Cache
 from modelport.control.evidence import Evidence
 from modelport.control.memory import Memories, Memory
@@ -33,7 +33,7 @@ class Outcome:
     """How a reconcile ended."""
 
     result: str
-    """done, waiting (for an obstacle to go), settling (an answer is about to come) or gone."""
+    """done, waiting (for an obstacle or a leftover to go), settling (an answer is about to come) or gone."""
     reason: str = ""
     look_again_in: float | None = None
     """Seconds after which to look although nothing has happened."""
@@ -65,14 +65,20 @@ class Reconciler:
     async def reconcile(self, key: Key) -> Outcome:
         """Do what is to be done for one resource now."""
         resource = self._cache.resource(key)
-        if resource is None or resource.deleting:
+        if resource is None:
             self._memories.forget(key)
             return _GONE
         memory = self._memories.of(resource)
+        if resource.deleting:  # and still there: somebody's finalizer, or a deletion in the foreground
+            await self._publisher.publish(resource, summarise(self._observe(resource, memory), None), memory)
+            return _GONE
         desired = self._render(resource)
         looks: list[float | None] = []
+        done = True
         if isinstance(desired, Desired):
-            if not await self._make(desired, resource, memory):
+            try:
+                done = await self._make(desired, resource, memory)
+            except GoingAwayError:
                 return _GONE
             looks += [changes_in(self._observe(resource, memory))]
             looks += [await self._evidence.read(self._observe(resource, memory), memory)]
@@ -82,18 +88,15 @@ class Reconciler:
         observed = self._observe(resource, memory)
         status = summarise(observed, desired)
         looks += [await self._publisher.publish(resource, status, memory)]
-        return Outcome("waiting" if observed.obstacles else "done", str(status.get("phase") or ""), _earliest(looks))
+        waits = observed.obstacles or not done
+        return Outcome("waiting" if waits else "done", str(status.get("phase") or ""), _earliest(looks))
 
     async def _make(self, desired: Desired, resource: Resource, memory: Memory) -> bool:
-        """Write what differs; False when the resource or its namespace turns out to be going away."""
+        """Write what differs and delete what is not wanted; False when something could not be deleted."""
         steps = plan(desired, self._observe(resource, memory))
         if any(step.create for step in steps.apply) and not await self._presence.confirmed(resource):
-            return False
-        try:
-            await self._applier.carry_out(steps, resource, memory)
-        except NamespaceTerminatingError:
-            return False
-        return True
+            raise GoingAwayError
+        return await self._applier.carry_out(steps, resource, memory)
 
     def _render(self, resource: Resource) -> Desired | Invalid:
         key = (resource.uid, resource.generation)

@@ -29,16 +29,23 @@ class Workers:
         self._handed: asyncio.Queue[Key] = asyncio.Queue()
         self._at_once = at_once
         self._tasks: list[asyncio.Task[None]] = []
+        self._died: Callable[[asyncio.Task[None]], None] = lambda task: None
 
-    def start(self, may_begin: Awaitable[None]) -> None:
-        """Start the workers, who wait for `may_begin`. No task is made later: at its end kopf cancels what it saw begin."""
+    def start(self, may_begin: Awaitable[None], died: Callable[[asyncio.Task[None]], None]) -> None:
+        """Start the workers, who wait for `may_begin`; `died` is told of one that ends before `stop`. No task is made
+        later: at its end kopf cancels what it saw begin."""
         self._tasks = [asyncio.create_task(self._hand_out(may_begin), name="queue")]
         self._tasks += [asyncio.create_task(self._take(), name=f"worker {n}") for n in range(self._at_once)]
+        self._died = died
+        for task in self._tasks:
+            task.add_done_callback(died)
 
     async def stop(self, within: float) -> None:
         """Take nothing more, wait for what has begun, and break off what takes longer."""
         if not self._tasks:
             return
+        for task in self._tasks:
+            task.remove_done_callback(self._died)
         self._tasks[0].cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
@@ -73,7 +80,8 @@ class Workers:
         try:
             outcome = await self._reconcile(key)
             self._schedule(key, outcome)
-        except NotLeader:
+        except NotLeader:  # a renewal that comes late may yet keep the Lease; without one the process ends
+            self._queue.retry(key)
             logger.info("not written: the Lease is not held", extra={"key": key})
         except ApiError as problem:
             self._failed(key, str(problem))
@@ -86,8 +94,8 @@ class Workers:
     def _schedule(self, key: Key, outcome: Outcome) -> None:
         if outcome.result == "waiting":
             self._queue.retry(key)
-            return
-        self._queue.succeeded(key)
+        else:
+            self._queue.succeeded(key)
         if outcome.look_again_in is not None:
             self._queue.add(key, after=outcome.look_again_in)
 

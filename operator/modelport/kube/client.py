@@ -39,8 +39,9 @@ class Cluster(Protocol):
         """Server-side apply; `precondition` goes into the metadata: resourceVersion "1" creates and never merges,
         uid writes only the object that was seen."""
 
-    async def apply_status(self, namespace: str, name: str, uid: str, status: Json) -> Json:
-        """Replace what we own of a ModelDeployment's status; the whole object comes back."""
+    async def apply_status(self, namespace: str, name: str, version: str, status: Json) -> Json:
+        """Replace what we own of a ModelDeployment's status, if it still has that resource version; the whole object
+        comes back. The API server does not look at a uid here: a status would go to whoever has the name now."""
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
         """Delete that very object; one that is gone is fine."""
@@ -77,11 +78,11 @@ class ApiCluster:
         body = {**manifest, "metadata": {**manifest["metadata"], **precondition}} if precondition else manifest
         return await self._apply(kind, namespace, body["metadata"]["name"], None, body, force)
 
-    async def apply_status(self, namespace: str, name: str, uid: str, status: Json) -> Json:
+    async def apply_status(self, namespace: str, name: str, version: str, status: Json) -> Json:
         body = {
             "apiVersion": MODEL_DEPLOYMENT.api_version,
             "kind": MODEL_DEPLOYMENT.name,
-            "metadata": {"name": name, "namespace": namespace, "uid": uid},
+            "metadata": {"name": name, "namespace": namespace, "resourceVersion": version},
             "status": status,
         }
         return await self._apply(MODEL_DEPLOYMENT, namespace, name, "status", body, True)

@@ -7,6 +7,7 @@ It must never decide what to do about them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,8 +41,8 @@ class Forbidden(ApiError):
 
     @property
     def missing_right(self) -> bool:
-        """A role lacks a verb, as opposed to a refusal by admission."""
-        return " cannot " in self.message
+        """A role lacks a verb, as opposed to a refusal by admission, whose words are anybody's."""
+        return _LACKS_RIGHT.search(self.message) is not None
 
 
 class NotFound(ApiError):
@@ -50,6 +51,11 @@ class NotFound(ApiError):
 
 class Conflict(ApiError):
     """409: the object exists, has another uid or version, or another manager owns the field."""
+
+    @property
+    def another_object(self) -> bool:
+        """The object that was meant is gone; there is none, or one with another uid."""
+        return _OTHER_UID.search(self.message) is not None
 
 
 class Gone(ApiError):
@@ -68,6 +74,11 @@ class Invalid(ApiError):
 class Unavailable(ApiError):
     """429, 5xx, no answer or no connection, after the retries: try again later."""
 
+
+_LACKS_RIGHT = re.compile('is forbidden: (?:User "|cannot set blockOwnerDeletion)')
+"""What RBAC says, and the admission plug-in that wants the right on modeldeployments/finalizers."""
+_OTHER_UID = re.compile("uid mismatch|UID in (?:the )?precondition")
+"""Of an apply to an object that is gone, and of a deletion."""
 
 _BY_CODE: dict[int, type[ApiError]] = {
     400: Invalid,

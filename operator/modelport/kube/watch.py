@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any, Protocol
@@ -56,18 +57,24 @@ class Watch:
         self._project = project
         self._sink = sink
         self._reconnected = reconnected
+        self._heard = False
         self.version: str | None = None
         self.synced = asyncio.Event()
 
     async def run(self) -> None:
-        """List and watch until cancelled."""
+        """List and watch until cancelled: goes on at once after a stream that told something, else after a pause, which
+        grows as long as streams break off sooner than it lasts."""
         pause = _PAUSE
         while True:
+            self._heard = False
+            began: float | None = None
+            ended_well = False
             try:
                 if self.version is None:
                     await self._list()
+                began = time.monotonic()
                 await self._follow()
-                pause = _PAUSE
+                ended_well = True
             except Gone:
                 self._note("gone")
                 self.version = None
@@ -75,7 +82,10 @@ class Watch:
                 self._note("silent")
             except (ApiError, OSError, ValueError) as problem:  # ValueError: a line cut off in the middle
                 self._note("failed")
-                logger.warning("watch of %s: %s; again in %.1f s", self._kind.plural, problem, pause)
+                logger.warning("watch of %s: %s", self._kind.plural, problem)
+            if self._heard or (began is not None and time.monotonic() - began > pause):
+                pause = _PAUSE
+            if not (ended_well and self._heard):
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
@@ -95,6 +105,7 @@ class Watch:
         stream = self._cluster.events(self._kind, self._namespace, LABEL_NAME, self.version)
         async with aclosing(stream) as events:
             async for event in events:
+                self._heard = True
                 item = event["object"]
                 if event["type"] == "DELETED":
                     self._sink.lost(self._projected(item))

@@ -10,7 +10,7 @@ from modelport.runtimes.base import Problem
 
 from .desired import Identity, Invalid
 from .platform import Platform
-from .render import render
+from .render import attempt
 from .resolve import POD_TEMPLATE
 from .unknown import unknown_fields
 
@@ -35,7 +35,7 @@ def _problems(platform: Platform) -> Iterator[Problem]:
         return
     yield from unknown_fields(platform.defaults, ROOT)
     for runtime, smallest in _SMALLEST.items():
-        result = render(Identity("default", "example", ""), {"runtime": str(runtime), **smallest}, platform)
+        result = attempt(Identity("default", "example", ""), {"runtime": str(runtime), **smallest}, platform)
         if isinstance(result, Invalid):
             yield from (Problem(_moved(problem.path), problem.message) for problem in result.problems)
 

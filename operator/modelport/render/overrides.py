@@ -31,16 +31,19 @@ def override(template: Mapping[str, Any], patches: Sequence[Mapping[str, Any]], 
 
 def _with_gpus(template: dict[str, Any]) -> dict[str, Any]:
     """Devices that only the patch asks for (a slice of a GPU, a resource claim) are not hidden from the server."""
-    containers = [
-        {**item, "env": [variable for variable in item.get("env") or () if variable != NO_GPU]}
-        if item.get("name") == CONTAINER_SERVER and _asks_for_devices(_part(item, "resources"))
-        else item
-        for item in template["spec"]["containers"]
-    ]
+    containers = [_with_its_gpus(item) for item in template["spec"]["containers"]]
     return {**template, "spec": {**template["spec"], "containers": containers}}
 
 
-def _asks_for_devices(resources: Mapping[str, Any]) -> bool:
+def _with_its_gpus(container: Any) -> Any:
+    env = _items(container.get("env")) if isinstance(container, Mapping) else ()
+    if NO_GPU not in env or container.get("name") != CONTAINER_SERVER or not _asks_for_devices(container):
+        return container
+    return {**container, "env": [variable for variable in env if variable != NO_GPU]}
+
+
+def _asks_for_devices(container: Mapping[str, Any]) -> bool:
+    resources = _part(container, "resources")
     extended = [key for kind in ("requests", "limits") for key in _part(resources, kind) if "/" in key]
     return bool(resources.get("claims") or extended)
 
@@ -56,7 +59,10 @@ def grace_seconds(patches: Sequence[Mapping[str, Any]], default: int) -> int:
 
 
 def _lost(before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> Iterator[Problem]:
-    labels = _part(_part(after, "metadata"), "labels")
+    metadata = _part(after, "metadata")
+    labels = _part(metadata, "labels")
+    if not isinstance(metadata.get("annotations", {}), Mapping):
+        yield Problem(f"{ROOT}.metadata.annotations", "has to be a map of texts, such as team: vision")
     for label, value in selector(name).items():
         if labels.get(label) != value:
             advice = f"has to stay {value}: the Service and the Deployment find their pods by it"
@@ -77,4 +83,8 @@ def _part(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _names(containers: Any) -> list[str]:
-    return [item["name"] for item in containers or () if isinstance(item, Mapping) and "name" in item]
+    return [item["name"] for item in _items(containers) if isinstance(item, Mapping) and "name" in item]
+
+
+def _items(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()

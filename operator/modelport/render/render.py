@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from modelport.api.names import ANNOTATION_SPEC_HASH, NAME_PATTERN
+from modelport.api.names import ANNOTATION_SPEC_HASH, NAME_ADVICE, NAME_PATTERN
 from modelport.api.spec import ModelDeploymentSpec
 from modelport.runtimes import question
 from modelport.runtimes.base import Problem, ServerFacts
@@ -25,7 +26,20 @@ NOT_IN_TEMPLATE = ("replicas", "suspend")
 
 
 def render(identity: Identity, spec: Mapping[str, Any], platform: Platform) -> Desired | Invalid:
-    """The children of the ModelDeployment with this spec."""
+    """The children of the ModelDeployment with this spec. Problems that only the installation's defaults make say so."""
+    result = attempt(identity, spec, platform)
+    if not isinstance(result, Invalid) or not platform.defaults:
+        return result
+    alone = attempt(identity, spec, replace(platform, defaults={}))
+    own = alone.problems if isinstance(alone, Invalid) else ()
+    return Invalid(tuple(one if one in own else Problem(one.path, one.message + _NOT_OWN) for one in result.problems))
+
+
+_NOT_OWN = " (with the defaults of this installation, the chart's value `defaults`)"
+
+
+def attempt(identity: Identity, spec: Mapping[str, Any], platform: Platform) -> Desired | Invalid:
+    """The same, whoever wrote what is wrong."""
     resolved = resolve(spec, platform)
     if isinstance(resolved, Invalid):
         return resolved
@@ -66,8 +80,7 @@ def _said(value: Any) -> Any:
 
 def _problems(identity: Identity, spec: ModelDeploymentSpec, platform: Platform) -> Iterator[Problem]:
     if not re.search(NAME_PATTERN, identity.name):
-        advice = "has to begin with a letter and have at most 52 lower-case letters, digits and dashes"
-        yield Problem("metadata.name", advice)
+        yield Problem("metadata.name", NAME_ADVICE)
     if spec.image is None and not platform.images.get(str(spec.runtime)):
         yield Problem("spec.image", f"is required: this installation has no image for runtime {spec.runtime}")
     if not platform.images.get(AGENT):

@@ -5,21 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from modelport.api.types import DNS_NAME
 
 from .base import CLAIMS_DIR, Problem
 
 Layout = Literal["folder", "triton-model"]
 
-_PART = r"[A-Za-z0-9][\w.-]*"
-_HUB = re.compile(rf"hf://(?P<owner>{_PART})/(?P<repository>{_PART})(?:@[^/#]+)?/?(?:/[^/#]+)*/?", re.ASCII)
-_WEB = re.compile(r"https://(?P<host>[^/?#]+)/(?:[^?#]*/)?(?P<file>[^/?#]+)(?:\?[^#]*)?(?:#sha256=[0-9a-fA-F]{64})?")
-_CLAIM = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+_SHA256 = re.compile(r"sha256=[0-9a-f]{64}", re.IGNORECASE | re.ASCII)
+_OUTSIDE = "may not contain '.' or '..' as a part, an empty part or a backslash"
 
 
 def repository_id(uri: str | None) -> str | None:
     """owner/repo of an hf:// URI."""
-    found = _HUB.fullmatch(uri) if uri is not None else None
-    return None if found is None else f"{found['owner']}/{found['repository']}"
+    if uri is None or not uri.startswith("hf://"):
+        return None
+    owner, repository, *_ = (*uri.removeprefix("hf://").partition("#")[0].split("/"), "")
+    return f"{owner}/{repository.partition('@')[0]}"
 
 
 def step(uri: str, to: str, layout: Layout) -> Mapping[str, Any]:
@@ -38,20 +42,54 @@ def claims(uris: Iterable[str | None]) -> tuple[str, ...]:
 
 
 def problems(path: str, uri: str | None) -> Iterator[Problem]:
-    """What is wrong with a URI beyond its scheme, which the schema checks."""
-    if uri is None:
-        return
-    scheme, _, rest = uri.partition("://")
-    if {".", ".."} & set(rest.split("/")) or "\\" in rest:
-        yield Problem(path, "may not contain '.' or '..' as a part, nor a backslash")
-    elif scheme == "hf" and rest.split("/")[0] in ("datasets", "spaces"):
-        yield Problem(path, f"{uri}: only model repositories can be served: write hf://owner/repo")
-    elif scheme == "hf" and repository_id(uri) is None:
-        yield Problem(path, f"{uri} names no repository: write hf://owner/repo, then @revision and /path where needed")
-    elif scheme == "https" and _WEB.fullmatch(uri) is None:
-        yield Problem(path, f"{uri} names no file: write https://host/path/file, with #sha256=... where it is known")
-    elif scheme == "pvc" and not _CLAIM.fullmatch(rest.split("/")[0]):
-        yield Problem(path, f"{uri} names no claim: write pvc://claim/path")
+    """What is wrong with a URI beyond its scheme, which the schema checks: what the agent would refuse when a node, and
+    perhaps a GPU, is already waiting. The agent's own rules are those of its module fetch.plan."""
+    message = _PROBLEMS[uri.partition("://")[0]](uri) if uri is not None else None
+    if message is not None:
+        yield Problem(path, f"{uri} {message}")
+
+
+def _hub_problem(uri: str) -> str | None:
+    location, _, fragment = uri.removeprefix("hf://").partition("#")
+    owner, name, path, *_ = (*location.split("/", 2), "", "")
+    _, at, revision = name.partition("@")
+    if owner in ("datasets", "spaces"):
+        return "names no model: only repositories of models can be served; write hf://owner/repo"
+    if fragment or (at and not revision) or not _REPOSITORY.fullmatch(repository_id(uri) or ""):
+        return "names no repository: write hf://owner/repo, then @revision and /path where needed"
+    return _OUTSIDE if path.strip("/") and not _stays_inside(path.strip("/")) else None
+
+
+def _web_problem(uri: str) -> str | None:
+    url, _, fragment = uri.partition("#")
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        return f"is no address: {error}"
+    file = unquote(parts.path.rsplit("/", 1)[-1])
+    if not file or not parts.hostname:
+        return "names no file: write https://host/path/file"
+    if not _stays_inside(file):
+        return _OUTSIDE
+    return (
+        "has to end with #sha256= and 64 hexadecimal digits" if fragment and not _SHA256.fullmatch(fragment) else None
+    )
+
+
+def _claim_problem(uri: str) -> str | None:
+    claim, _, path = uri.removeprefix("pvc://").partition("/")
+    if not re.fullmatch(DNS_NAME, claim):
+        return "names no claim: write pvc://claim/path, with the claim's name as `kubectl get pvc` shows it"
+    return _OUTSIDE if path.strip("/") and not _stays_inside(path.strip("/")) else None
+
+
+_PROBLEMS = {"hf": _hub_problem, "https": _web_problem, "pvc": _claim_problem}
+
+
+def _stays_inside(path: str) -> bool:
+    """Whether the path stays inside the folder that it is joined to."""
+    parts = path.split("/")
+    return not any(part in ("", ".", "..") for part in parts) and "\\" not in path and min(path) >= " "
 
 
 def downloads(uris: Iterable[str | None]) -> bool:

@@ -127,9 +127,6 @@ def _name_problems(models: Sequence[TritonModel], source: ModelSource) -> Iterat
     known = {model.name for model in models}
     for unknown in [name for name in source.names or () if models and name not in known]:
         yield Problem("spec.model.names", f"{unknown!r} is none of spec.triton.models: {', '.join(sorted(known))}")
-    for name in known:
-        if sum(model.name == name for model in models) > 1:
-            yield Problem("spec.triton.models", f"{name!r} is there more than once")
 
 
 def _model_problems(model: TritonModel, models: Sequence[TritonModel]) -> Iterator[Problem]:

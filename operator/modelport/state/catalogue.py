@@ -68,9 +68,13 @@ class Entry:
         if not found:
             return None
         last = found[-1]  # an engine's log ends with what brought it down
-        groups = {name: sentence(value or "") for name, value in last.groupdict().items()}
+        groups = {name: _KINDS.get(value, sentence(value or "")) for name, value in last.groupdict().items()}
         values = {**symptom.facts, **groups}
         return f"{self.message.format_map(values).rstrip('. ')}; {self.advice.format_map(values)}"
+
+
+_KINDS = {"secret": "Secret", "configmap": "ConfigMap", "config": "ConfigMap"}
+"""Kinds as the kubelet writes them, and as people do."""
 
 
 @cache

@@ -42,13 +42,15 @@ def judge(observed: Observed, desired: Desired | Invalid | None, view: Rollout, 
     if desired is None or observed.resource.deleting:
         return _waiting(Reason.TERMINATING, "it is being deleted; Kubernetes removes what belongs to it")
     if isinstance(desired, Invalid):
-        return _stalled(Reason.INVALID_SPEC, f"{desired.message}; nothing was changed in what runs")
+        runs = "; nothing was changed in what runs" if view.deployment is not None else ""
+        return _stalled(Reason.INVALID_SPEC, desired.message + runs)
     if observed.obstacles:
         obstacle = observed.obstacles[0]
         return _stopped(Reason(obstacle.reason), sentence(obstacle.message, longest=1000))
     if observed.resource.paused and not as_desired(desired, observed):
-        advice = f"remove the annotation {ANNOTATION_RECONCILE}: {PAUSED} to have it carried out"
-        return Verdict("False", Reason.PAUSED, f"this generation has not been carried out; {advice}")
+        command = f"kubectl annotate mdep {observed.resource.name} {ANNOTATION_RECONCILE}-"
+        text = f"the spec has not been carried out, as {ANNOTATION_RECONCILE} is {PAUSED}; go on with `{command}`"
+        return Verdict("False", Reason.PAUSED, text)
     if observed.resource.spec.get("suspend"):
         return _suspended(desired, observed, view)
     if rolled_out(desired, observed, view):
@@ -63,7 +65,8 @@ def _unfinished(desired: Desired, observed: Observed, view: Rollout, past: Past)
         return _stalled(cause.reason, cause.message)
     late = acted_on(view.facts, desired.replicas) and view.facts is not None and view.facts.deadline_exceeded
     if late and not pods_proved(desired, view):
-        why = cause.message if cause is not None else progress(desired, view, NO_PAST).message
+        waited_for = f"{progress(desired, view, NO_PAST).message}; a larger spec.model.size gives it more time"
+        why = cause.message if cause is not None else waited_for
         return _stalled(Reason.DEADLINE_EXCEEDED, f"not ready within {desired.deadline:.0f} s: {why}")
     if cause is not None:
         return _waiting(cause.reason, cause.message)

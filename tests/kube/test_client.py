@@ -1,0 +1,78 @@
+"""What the real API server answers to the preconditions that writes carry."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from e2e.cluster.controlplane import ControlPlane
+from modelport.kube.client import ApiCluster
+from modelport.kube.connection import Connection
+from modelport.kube.errors import Conflict, Forbidden, Invalid, NotFound
+from modelport.kube.kinds import CONFIG_MAP, MODEL_DEPLOYMENT
+from modelport.kube.transport import Transport
+from tests.cluster import ClusterApi
+
+pytestmark = pytest.mark.apiserver
+
+NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
+async def connected(kubeconfig: str) -> Transport:
+    connection = Connection(kubeconfig)
+    await connection.load()
+    return Transport(connection, lambda *one: None)
+
+
+@pytest.fixture
+async def cluster(control_plane: ControlPlane) -> AsyncIterator[ApiCluster]:
+    transport = await connected(str(control_plane.kubeconfig))
+    yield ApiCluster(transport, lambda: None)
+    await transport.close()
+
+
+def config_map() -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"a": "b"}}
+
+
+async def test_a_status_goes_only_to_the_version_it_is_about(
+    cluster: ApiCluster, cluster_api: ClusterApi, namespace: str
+) -> None:
+    at = f"/apis/modelport.io/v1alpha1/namespaces/{namespace}/modeldeployments"
+    kind = {"apiVersion": MODEL_DEPLOYMENT.api_version, "kind": MODEL_DEPLOYMENT.name}
+    body = {**kind, "metadata": {"name": "a"}, "spec": {"runtime": "vllm", "model": {"uri": "hf://org/repo"}}}
+    old = cluster_api.create(at, body)["metadata"]["resourceVersion"]
+    cluster_api.request("DELETE", f"{at}/a")
+    with pytest.raises(NotFound):
+        await cluster.apply_status(namespace, "a", old, {"observedGeneration": 1})
+    new = cluster_api.create(at, body)["metadata"]["resourceVersion"]
+    with pytest.raises(Conflict):
+        await cluster.apply_status(namespace, "a", old, {"observedGeneration": 1})
+    answer = await cluster.apply_status(namespace, "a", new, {"observedGeneration": 1})
+    assert answer["status"] == {"observedGeneration": 1}
+
+
+async def test_a_child_is_written_and_deleted_only_as_the_one_that_was_seen(
+    cluster: ApiCluster, namespace: str
+) -> None:
+    with pytest.raises(Conflict) as gone:
+        await cluster.apply(CONFIG_MAP, namespace, config_map(), precondition={"uid": NOBODY})
+    await cluster.apply(CONFIG_MAP, namespace, config_map(), precondition={"resourceVersion": "1"})
+    with pytest.raises(Conflict) as exists:
+        await cluster.apply(CONFIG_MAP, namespace, config_map(), precondition={"resourceVersion": "1"})
+    with pytest.raises(Invalid) as another:
+        await cluster.apply(CONFIG_MAP, namespace, config_map(), precondition={"uid": NOBODY})
+    with pytest.raises(Conflict) as not_deleted:
+        await cluster.delete(CONFIG_MAP, namespace, "a", NOBODY)
+    assert not exists.value.another_object
+    assert all(refusal.value.another_object for refusal in (gone, another, not_deleted))
+
+
+async def test_a_right_that_is_missing_is_said(control_plane: ControlPlane, namespace: str) -> None:
+    transport = await connected(str(control_plane.kubeconfig_for("somebody")))
+    with pytest.raises(Forbidden) as refusal:
+        await ApiCluster(transport, lambda: None).apply(CONFIG_MAP, namespace, config_map(), precondition={})
+    assert refusal.value.missing_right
+    await transport.close()
