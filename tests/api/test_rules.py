@@ -58,7 +58,9 @@ def values(node: Schema, name: str = "") -> st.SearchStrategy[Any]:
             return st.sampled_from(TEXTS.get(name, ["x"]))
         case "array":
             items = ARGUMENTS if name == "extraArgs" else values(node["items"], name)
-            return st.lists(items, min_size=node.get("minItems", 0), max_size=2)
+            keys = node.get("x-kubernetes-list-map-keys")
+            unique = None if keys is None else lambda item: tuple(item[key] for key in keys)
+            return st.lists(items, min_size=node.get("minItems", 0), max_size=2, unique_by=unique)
     if node.get(PRESERVE):
         return st.just({})
     if "additionalProperties" in node:

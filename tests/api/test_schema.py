@@ -90,6 +90,12 @@ def test_the_committed_file_is_the_generated_one(path: str) -> None:
     assert (ROOT / path).read_text() == generate.files()[path], "run `make generate`"
 
 
+def test_rules_whose_message_names_values_have_a_line_in_the_reference() -> None:
+    text = generate.files()["docs/reference.md"]
+    assert "- `vllm`: only for runtime vllm.\n" in text
+    assert "- `vllm`: gpu.count has to be tensorParallelSize x" in text
+
+
 def test_every_reason_has_a_meaning_and_advice() -> None:
     assert set(REASONS) == set(Reason)
     for info in REASONS.values():

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import pytest
 import yaml
 
+from modelport.render.desired import Identity, Invalid
+from modelport.render.platform import Platform
+from modelport.render.render import render
 from tests.cluster import ClusterApi, Kubectl
 from tests.newcomer.case import Case, cases
 
@@ -43,3 +47,16 @@ def test_a_refused_change_leaves_the_resource_as_it_was(case: Case, cluster_api:
     status, _ = cluster_api.request("PUT", f"{collection}/assistant?fieldValidation=Strict", changed)
     assert status in (400, 422)
     assert cluster_api.get(f"{collection}/assistant") == live
+
+
+def test_texts_that_are_taken_but_fit_no_config_map(cluster_api: ClusterApi, namespace: str) -> None:
+    models = [{"name": f"m{number}", "uri": "hf://a/b", "configPbtxt": "#" * 65_000} for number in range(16)]
+    spec = {"runtime": "triton", "triton": {"models": models}}
+    kind = {"apiVersion": "modelport.io/v1alpha1", "kind": "ModelDeployment", "metadata": {"name": "large"}}
+    cluster_api.create(f"/apis/modelport.io/v1alpha1/namespaces/{namespace}/modeldeployments", {**kind, "spec": spec})
+    result = render(Identity(namespace, "large", ""), spec, Platform())
+    assert isinstance(result, Invalid)
+    assert re.sub("have [0-9]+", "have N", result.message) == (
+        "spec: its texts (configurations, templates) have N bytes together, and 1000000 fit: write shorter ones, or put"
+        " the longest among the model's own files"
+    )

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelport.api.names import NAME_ADVICE
 from modelport.render.defaults import problems as problems_of_defaults
 from modelport.render.desired import Desired, Identity, Invalid
 from modelport.render.platform import Platform
@@ -30,6 +31,14 @@ def text(pbtxt: str) -> dict[str, Any]:
     return triton({"name": "det", "uri": "hf://org/repo/det.onnx", "configPbtxt": pbtxt})
 
 
+AGENT = {"name": "agent"}
+SERVER = {"name": "server", "env": 5, "resources": {"claims": 1}}
+LABELLED = {
+    "$patch": "replace",
+    "metadata": {"labels": {"modelport.io/name": "example", "modelport.io/role": "server"}},
+}
+"""A podTemplate that replaces ours, so that nothing of it has been merged."""
+
 CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({}, ["spec.runtime: is required"]),
     (
@@ -46,10 +55,10 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ),
     ({**VLLM, "triton": {}}, ["spec.triton: runtime is vllm; move these options to spec.vllm"]),
     ({**VLLM, "model": {"uri": "hf://repo"}}, ["spec.model.uri: hf://repo names no repository: write hf://owner/repo"]),
-    ({**VLLM, "model": {"uri": "pvc://claim/../x"}}, ["spec.model.uri: may not contain '.' or '..' as a part"]),
+    ({**VLLM, "model": {"uri": "pvc://claim/../x"}}, ["spec.model.uri: pvc://claim/../x may not contain '.' or '..'"]),
     ({**VLLM, "model": {"uri": "pvc:///x"}}, ["spec.model.uri: pvc:///x names no claim"]),
     ({**VLLM, "model": {"uri": "pvc://a:b/x"}}, ["spec.model.uri: pvc://a:b/x names no claim: write pvc://claim/path"]),
-    ({**VLLM, "model": {"uri": "hf://datasets/a/b"}}, ["spec.model.uri: hf://datasets/a/b: only model repositories"]),
+    ({**VLLM, "model": {"uri": "hf://datasets/a/b"}}, ["spec.model.uri: hf://datasets/a/b names no model: only repo"]),
     ({**VLLM, "model": {"uri": "https://host/a"}}, ["spec.model.uri: https:// names one file, and this runtime needs"]),
     (
         {"runtime": "fastapi", "fastapi": {"app": "a:b"}, "model": {"uri": "https://host/d/"}},
@@ -119,7 +128,7 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     (triton({"name": "a", "config": {}}), ["spec.triton.models[a]: has a configuration but no files"]),
     (
         triton({"name": "a", "uri": "hf://o/r"}, {"name": "a", "uri": "hf://o/r"}),
-        ["spec.triton.models: 'a' is there more than once"],
+        ['spec.triton.models[1]: Duplicate value: {"name":"a"}'],
     ),
     (
         {"runtime": "triton", "model": {"uri": "pvc://repository"}},
@@ -142,6 +151,15 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
         ["spec.podTemplate.metadata.labels.modelport.io/name: has to stay example"],
     ),
     (
+        {**VLLM, "podTemplate": {"metadata": {"annotations": 5}}},
+        ["spec.podTemplate.metadata.annotations: has to be a map of texts"],
+    ),
+    ({**VLLM, "podTemplate": {**LABELLED, "spec": {"containers": [1, SERVER], "initContainers": [AGENT]}}}, []),
+    (
+        {**VLLM, "podTemplate": {**LABELLED, "spec": {"containers": 5, "initContainers": [AGENT]}}},
+        ["spec.podTemplate.spec.containers: the container `server` may not be removed"],
+    ),
+    (
         {**VLLM, "podTemplate": {"spec": {"containers": {}}}},
         ["spec.podTemplate.spec.containers: is a map where a list"],
     ),
@@ -162,7 +180,7 @@ def test_what_the_user_reads(spec: dict[str, Any], expected: list[str]) -> None:
 
 
 def test_names_that_no_service_can_have() -> None:
-    assert problems(VLLM, name="7b")[0].startswith("metadata.name: has to begin with a letter")
+    assert problems(VLLM, name="7b") == [f"metadata.name: {NAME_ADVICE}"]
 
 
 def test_an_installation_without_an_image() -> None:
@@ -226,6 +244,17 @@ def test_nothing_that_a_user_writes_raises(runtime: str, fields: dict[str, Any])
 def test_what_is_wrong_with_the_defaults_of_an_installation(defaults: dict[str, Any], says: str) -> None:
     (problem,) = problems_of_defaults(Platform(defaults=defaults))
     assert str(problem).startswith(says)
+
+
+def test_what_only_the_defaults_make_wrong_is_not_said_of_the_user() -> None:
+    spec = {**VLLM, "model": {"uri": "hf://repo"}, "gpu": {"count": 3}}
+    found = problems(spec, platform=Platform(defaults={"vllm": {"pipelineParallelSize": 2}}))
+    (shape,) = (problem for problem in found if "gpu.count" in problem)
+    assert shape.endswith(
+        "set gpu.count to a multiple of 2 (with the defaults of this installation, the chart's value `defaults`)"
+    )
+    found = problems({**VLLM, "model": {"uri": "hf://repo"}}, platform=Platform(defaults={"vllm": {"dtype": "half"}}))
+    assert found == problems({**VLLM, "model": {"uri": "hf://repo"}})
 
 
 def test_defaults_that_some_users_cannot_use_are_fine() -> None:

@@ -70,7 +70,11 @@ def test_pull_secrets_of_the_installation_and_of_the_user() -> None:
 
 
 def test_a_platform_from_the_charts_values() -> None:
-    values = {"images": {"vllm": "mine"}, "imagePullSecrets": [{"name": "a"}, "b"], "hub": {"endpoint": "http://hub"}}
+    values = {
+        "images": {"vllm": "mine"},
+        "imagePullSecrets": [{"name": "a"}, {"name": "b"}],
+        "hub": {"endpoint": "http://hub"},
+    }
     platform = platform_from(values)
     assert (platform.images["vllm"], platform.images["triton"]) == ("mine", OFFICIAL_IMAGES["triton"])
     assert (platform.image_pull_secrets, platform.hub_endpoint) == (("a", "b"), "http://hub")

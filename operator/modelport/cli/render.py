@@ -8,11 +8,12 @@ from typing import IO, Any
 
 import click
 import yaml
+from pydantic import ValidationError
 
 from modelport.api.names import API_VERSION, KIND
 from modelport.render import defaults
 from modelport.render.desired import Desired, Identity, Invalid
-from modelport.render.platform import Platform, platform_from
+from modelport.render.platform import Platform, platform_from, wrong
 from modelport.render.render import render
 from modelport.render.unknown import unknown_fields
 from modelport.runtimes.base import Problem
@@ -85,16 +86,23 @@ def dump(manifests: Iterable[Mapping[str, Any]], output: str) -> str:
 
 
 def _platform(file: IO[str]) -> Platform:
-    (settings, *_) = _load(file)
-    values = {} if settings is None else settings
-    for key in ("", "images", "hub", "defaults", "models"):
-        if not isinstance(values.get(key) or {} if key else values, Mapping):
-            raise click.ClickException(f"{file.name}: {key or 'it'} should be a map, as in the chart's values.yaml")
-    secrets = (values.get("models") or {}).get("imagePullSecrets")
-    platform = platform_from({**values, "imagePullSecrets": secrets})
-    if wrong := defaults.problems(platform):
-        raise click.ClickException(f"{file.name}: " + "; ".join(map(str, wrong)))
+    """From the chart's values, of which `images`, `hub`, `defaults` and `models` are about models."""
+    values = _load(file)[0] or {}
+    models = values.get("models") or {} if isinstance(values, Mapping) else None
+    if not isinstance(models, Mapping):
+        raise click.ClickException(f"{file.name}: {_NO_VALUES}")
+    given = {**{key: values.get(key) for key in _ABOUT_MODELS}, "imagePullSecrets": models.get("imagePullSecrets")}
+    try:
+        platform = platform_from({key: value for key, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise click.ClickException(f"{file.name}: {wrong(error)}") from error
+    if problems := defaults.problems(platform):
+        raise click.ClickException(f"{file.name}: " + "; ".join(map(str, problems)))
     return platform
+
+
+_ABOUT_MODELS = ("images", "hub", "defaults")
+_NO_VALUES = "has to be a map of settings, as the chart's values.yaml, and so has `models` in it"
 
 
 def _render(document: Mapping[str, Any], namespace: str, platform: Platform) -> Desired | Invalid:

@@ -57,7 +57,10 @@ def size_problem(data: Mapping[str, str]) -> Problem | None:
     size = sum(len(text.encode()) for text in data.values())
     if size <= LARGEST:
         return None
-    return Problem("spec", f"its texts (configurations, templates) have {size} bytes together; {LARGEST} fit")
+    advice = "write shorter ones, or put the longest among the model's own files"
+    return Problem(
+        "spec", f"its texts (configurations, templates) have {size} bytes together, and {LARGEST} fit: {advice}"
+    )
 
 
 def _agent(spec: ModelDeploymentSpec, facts: ServerFacts) -> dict[str, Any]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
+from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
 from .hashing import short_hash
 
 AGENT = "agent"
@@ -40,12 +43,49 @@ class Platform:
         return f"{self.version}+{short_hash(settings, size=4)}"
 
 
-def platform_from(values: Mapping[str, Any]) -> Platform:
-    """A platform from the settings of the chart: {images, imagePullSecrets, hub: {endpoint}, defaults}, each optional."""
-    secrets = (item["name"] if isinstance(item, Mapping) else item for item in values.get("imagePullSecrets") or ())
-    return Platform(
-        images={**OFFICIAL_IMAGES, **(values.get("images") or {})},
-        image_pull_secrets=tuple(str(secret) for secret in secrets),
-        hub_endpoint=str((values.get("hub") or {}).get("endpoint") or ""),
-        defaults=dict(values.get("defaults") or {}),
+class Part(BaseModel):
+    """A part of the settings file: camelCase, and no key that nobody reads."""
+
+    model_config = ConfigDict(
+        alias_generator=AliasGenerator(to_camel), extra="forbid", frozen=True, populate_by_name=True
     )
+
+
+class Hub(Part):
+    """Where hf:// models come from; empty is the public hub."""
+
+    endpoint: str = ""
+
+
+class PullSecret(Part):
+    """A Secret for pulling images, by name."""
+
+    name: str
+
+
+class PlatformSettings(Part):
+    """The part of the settings that rendering has to know, each key optional."""
+
+    images: dict[str, str] = Field(default_factory=dict)
+    image_pull_secrets: tuple[PullSecret, ...] = ()
+    hub: Hub = Hub()
+    defaults: dict[str, Any] = Field(default_factory=dict)
+
+    def platform(self) -> Platform:
+        """The platform that they describe."""
+        return Platform(
+            images={**OFFICIAL_IMAGES, **self.images},
+            image_pull_secrets=tuple(secret.name for secret in self.image_pull_secrets),
+            hub_endpoint=self.hub.endpoint,
+            defaults=self.defaults,
+        )
+
+
+def platform_from(values: Mapping[str, Any]) -> Platform:
+    """A platform from settings as they are written; raises pydantic's ValidationError."""
+    return PlatformSettings.model_validate(values).platform()
+
+
+def wrong(error: ValidationError) -> str:
+    """What is wrong with settings, key by key, in one line."""
+    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in error.errors())

@@ -185,7 +185,7 @@ def _bad_directive(directive: Any, path: str) -> PatchError:
 def _list(value: Any, path: str) -> Sequence[Any]:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return value
-    raise PatchError(path, f"is {_kind(value)} where a list is needed")
+    raise PatchError(path, f"is {_kind(value)} where a list is needed: begin each of its items with a dash")
 
 
 def _kind(value: Any) -> str:
