@@ -142,7 +142,7 @@ class Obstacle:
     """A child that could not be written: name taken, leftover that has to go first, refused, forbidden, fought over."""
 
     reason: str
-    """A member of api.names.Reason: NameTaken, WaitingForCleanup, ChildRefused, Forbidden, FieldConflict."""
+    """A member of api.names.Reason: NameTaken, WaitingForCleanup, ChildRefused, QuotaExceeded, Unavailable, Forbidden, FieldConflict."""
     kind: str
     name: str
     message: str
