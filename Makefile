@@ -69,11 +69,11 @@ images: $(VENV) ## build the images of operator, agent, runtime, and the CPU ima
 
 e2e: $(VENV) ## everything on the real cluster: one of each
 	@$(RUN) python -m e2e.stack up
-	@$(RUN) pytest e2e/tests -m "not long"
+	@$(RUN) pytest -s e2e/tests -m "not long"
 
 e2e-long: $(VENV) ## repeats and soaks on the real cluster
 	@$(RUN) python -m e2e.stack up
-	@$(RUN) pytest e2e/tests
+	@$(RUN) pytest -s e2e/tests
 
 mutants: api-binaries ## break each layer on purpose: a named test has to notice
 	@$(RUN) python -m tests.mutants

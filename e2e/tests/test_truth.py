@@ -78,6 +78,34 @@ def test_no_promised_answer_is_missing(question: Callable[[ExitStack], Ask], pau
     print(f"\n{name}: {sampler.promised} promised answers came, {sampler.unready} questions while not Ready")
 
 
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("question", "pause", "rounds"), [(language, 0.1, 20), (ocr, 0.0, 8)])
+def test_no_promise_is_broken_over_many_changes(
+    serving: Callable[[str], Json], question: Callable[[ExitStack], Ask], pause: float, rounds: int
+) -> None:
+    name = question.__name__
+    serving(name)
+    with ExitStack() as open_, Sampler(name, stack.MODELS, question(open_), pause) as sampler:
+        for number in range(rounds):
+            seen = sampler.promised
+            patch(name, {"spec": {"env": [{"name": "CHANGED", "value": str(number)}]}})
+            wait_ready(name, stack.MODELS, START[name])
+            (pod,) = pods(name, stack.MODELS)
+            kubectl("delete", "pod", pod["metadata"]["name"], "-n", stack.MODELS, "--wait=false")
+            until(
+                "the status knows that the pod is gone", lambda: not is_ready(get("mdep", name, stack.MODELS)), 60, 0.1
+            )
+            wait_ready(name, stack.MODELS, START[name])
+            until(f"{name} answers in round {number}", more_than(sampler, seen + 2), 120)
+            assert sampler.broken == [], f"round {number}"
+    print(f"\n{name}: {sampler.promised} promised answers came in {rounds} rounds")
+
+
+def more_than(sampler: Sampler, answers: int) -> Callable[[], bool]:
+    return lambda: sampler.promised > answers
+
+
 def service_exists(name: str) -> bool:
     return bool(kubectl("get", "service", name, "-n", stack.MODELS, "--ignore-not-found", "-o", "name"))
 

@@ -81,8 +81,12 @@ def _hub_source(uri: str) -> HubSource:
 
 def _web_source(uri: str) -> WebSource:
     url, _, fragment = uri.partition("#")
-    name = unquote(urlsplit(url).path.rsplit("/", 1)[-1])
-    if not name or not urlsplit(url).hostname:
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:  # such as a bracket that nobody closes
+        raise FetchError(Code.BAD_URI, f"{uri}: {error}") from error
+    name = unquote(parts.path.rsplit("/", 1)[-1])
+    if not name or not parts.hostname:
         raise FetchError(Code.BAD_URI, f"{uri}: has to name a file: https://HOST/.../FILE")
     safe_path(name, uri)
     sha256 = fragment.removeprefix("sha256=").lower() if fragment else None
