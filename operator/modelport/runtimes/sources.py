@@ -15,7 +15,6 @@ Layout = Literal["folder", "triton-model"]
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _SHA256 = re.compile(r"sha256=[0-9a-f]{64}", re.IGNORECASE | re.ASCII)
-_NO_CHECKSUM = "ends with no checksum: write #sha256= and 64 hexadecimal digits behind the file, or nothing"
 _OUTSIDE = "may not contain '.' or '..' as a part, an empty part or a backslash"
 
 
