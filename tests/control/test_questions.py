@@ -104,11 +104,27 @@ async def test_a_late_answer_about_the_last_generation_does_not_hold_up_the_next
     await asyncio.sleep(0)
     play.look(generation=2)
     await play.answer(DoorResult.ANSWERED)
-    assert play.memory.door is not None
-    assert play.memory.door.generation == 1
+    assert play.memory.door is None, "it is about pods that are not there any more"
     play.look(generation=2)
     await play.answer(DoorResult.ANSWERED)
+    assert play.memory.door is not None
     assert play.memory.door.generation == 2
+
+
+async def test_pods_that_were_made_anew_are_asked_anew(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may be ready before the nodes route to them: what the last ones answered says nothing of that."""
+    play.look()
+    await play.answer(DoorResult.ANSWERED)
+    assert play.memory.door is not None
+    monkeypatch.setattr(module, "question_due", lambda observed, desired: False)
+    play.look()
+    assert play.memory.door is None
+    monkeypatch.setattr(module, "question_due", lambda observed, desired: True)
+    play.clock.now += 1
+    play.look()
+    await play.answer(DoorResult.ANSWERED)
+    assert len(play.asker.urls) == 2
+    assert play.memory.door is not None
 
 
 async def test_a_fast_answer_leaves_no_trace_and_a_slow_one_is_told(play: Play) -> None:

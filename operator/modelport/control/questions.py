@@ -1,4 +1,5 @@
-"""Asks the models through their Services: once per generation, until there is a definite answer, and slowly after.
+"""Asks the models through their Services: each time that all pods have come to prove it, until there is a definite answer,
+and slowly after. New pods may be ready before the nodes route to them.
 
 It must never hold up a reconcile: the answer is an observation that brings the resource back into the queue.
 """
@@ -61,6 +62,7 @@ class Questions:
             return None
         if not question_due(observed, desired):
             self._asker.prepare(str(desired.question.runtime))
+            memory.door, memory.asked_generation = None, -1
             return None
         resource, now = observed.resource, self._clock()
         if memory.asked_generation != resource.generation:
@@ -68,7 +70,7 @@ class Questions:
             memory.ask_again_at, memory.unanswered = now, 0
         if not memory.asking and now >= memory.ask_again_at:
             memory.asking = True
-            task = asyncio.create_task(self._ask(resource, desired.question, memory))
+            task = asyncio.create_task(self._ask(resource, desired.question, memory, memory.asked_since))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return self._next(resource, memory, now)
@@ -98,15 +100,16 @@ class Questions:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _ask(self, resource: Resource, question: Question, memory: Memory) -> None:
+    async def _ask(self, resource: Resource, question: Question, memory: Memory, since: float) -> None:
+        """An answer to a question that was put before the pods changed says nothing any more."""
         key = (resource.namespace, resource.name)
         try:
             result, detail = await self._asker.ask(door_url(self._mode, key, question.url), question)
         finally:
             memory.asking = False
         self._meter.asked(result)
-        memory.door = Door(resource.generation, result, detail)
-        if memory.asked_generation == resource.generation:
+        if (memory.asked_generation, memory.asked_since) == (resource.generation, since):
+            memory.door = Door(resource.generation, result, detail)
             good = result in (DoorResult.ANSWERED, DoorResult.AUTH_REQUIRED)
             memory.unanswered = 0 if good else memory.unanswered + 1
             pause = AGAIN_EVERY if good else min(FIRST_AGAIN * 2.0 ** min(memory.unanswered, 16), AGAIN_EVERY)
