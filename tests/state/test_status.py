@@ -388,6 +388,8 @@ def test_the_service_is_asked_once_the_pods_have_proved_the_model() -> None:
     assert not question_due(observe(counts(0), (PROVED,)), DESIRED)
     assert not question_due(observe(counts(1), (pod(*STARTED),)), DESIRED)
     assert not question_due(observe(counts(0, wanted=0), desired=ZERO), ZERO)
+    ending = pod(*STARTED, ready=True, name="pod-0", deleting=True)
+    assert not question_due(observe(counts(1), (PROVED, ending)), DESIRED), "it may be the one that answers"
 
 
 def test_a_waiting_pod_names_what_has_to_exist() -> None:

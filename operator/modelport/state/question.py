@@ -9,5 +9,7 @@ from modelport.state.rollout import rolled_out, rollout
 
 def question_due(observed: Observed, desired: Desired) -> bool:
     """Whether an answer would be about this generation, and only about it: all pods are of the current template and have
-    proved their model, so a failure can only be the door's."""
-    return desired.replicas > 0 and rolled_out(desired, observed, rollout(observed, desired))
+    proved their model, so a failure can only be the door's. While a pod of ours ends, the nodes may still send requests to
+    it, and an answer may be its own."""
+    ending = any(pod.deleting for pod in observed.pods)
+    return desired.replicas > 0 and not ending and rolled_out(desired, observed, rollout(observed, desired))
