@@ -390,6 +390,8 @@ def test_the_service_is_asked_once_the_pods_have_proved_the_model() -> None:
     assert not question_due(observe(counts(0, wanted=0), desired=ZERO), ZERO)
     ending = pod(*STARTED, ready=True, name="pod-0", deleting=True)
     assert not question_due(observe(counts(1), (PROVED, ending)), DESIRED), "it may be the one that answers"
+    lost = pod(*STARTED, name="pod-0", deleting=True)
+    assert question_due(observe(counts(1), (PROVED, lost)), DESIRED), "a lost node keeps its pods for ever"
 
 
 def test_a_waiting_pod_names_what_has_to_exist() -> None:
