@@ -31,8 +31,11 @@ class Script:
     def __init__(self) -> None:
         self.answers: list[web.Response] = []
         self.tokens: list[str | None] = []
+        self.silent = False
 
     async def handle(self, request: web.Request) -> web.Response:
+        if self.silent:
+            await asyncio.sleep(1)
         self.tokens.append(request.headers.get("Authorization"))
         return self.answers.pop(0) if self.answers else web.json_response({"kind": "Done"})
 
@@ -115,15 +118,44 @@ async def test_each_try_of_a_write_passes_the_gate(
     server.answers = [refusal(500) for _ in range(9)]
     passed = 0
 
-    def gate() -> None:
+    def gate() -> float:
         nonlocal passed
         passed += 1
         if passed == 3:
             raise NotLeader("lost meanwhile")
+        return 13.0
 
     with pytest.raises(NotLeader):
         await transport.request("PATCH", "/x", verb="apply", resource="things", body={}, gate=gate)
     assert len(counted) == 2
+
+
+async def test_a_write_gives_up_when_the_gate_closes(
+    script: tuple[Script, Transport, list[tuple[str, str, int]], Path],
+) -> None:
+    server, transport, counted, _ = script
+    server.silent = True
+    with pytest.raises(Unavailable, match="Timeout"):
+        await transport.request("PATCH", "/x", verb="apply", resource="things", body={}, gate=lambda: 0.2, attempts=1)
+    assert counted == [("apply", "things", 0)]
+
+
+async def test_a_pause_that_one_write_was_asked_for_holds_the_others(
+    script: tuple[Script, Transport, list[tuple[str, str, int]], Path],
+) -> None:
+    server, transport, _, _ = script
+    server.answers = [refusal(429, {"Retry-After": "1"})]
+    started = time.monotonic()
+
+    async def write() -> float:
+        await transport.request("PATCH", "/x", verb="apply", resource="things", body={}, gate=lambda: 13.0)
+        return time.monotonic() - started
+
+    first = asyncio.create_task(write())
+    await asyncio.sleep(0.3)
+    await transport.request("GET", "/x", verb="get", resource="things")
+    assert time.monotonic() - started < 1.0
+    assert min(await asyncio.gather(first, write(), write())) >= 1.0
 
 
 async def test_no_connection_is_unavailable(tmp_path: Path) -> None:

@@ -79,10 +79,12 @@ class Elector:
         self._seen: tuple[str, float] = ("", clock())
         self.leading = asyncio.Event()
 
-    def check(self) -> None:
-        """The gate of every write: raises NotLeader after the deadline."""
-        if self._clock() >= self._deadline:
+    def check(self) -> float:
+        """The gate of every write: seconds until the deadline; raises NotLeader after it."""
+        left = self._deadline - self._clock()
+        if left <= 0:
             raise NotLeader("the Lease is not held")
+        return left
 
     async def run(self) -> None:
         """Wait for the Lease, then keep it; returns only when it is lost."""

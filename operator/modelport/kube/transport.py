@@ -16,11 +16,12 @@ import aiohttp
 
 from modelport.kube.connection import Connection
 from modelport.kube.errors import ApiError, Unauthorized, Unavailable, error
+from modelport.kube.pace import Pace
 
 Count = Callable[[str, str, int], None]
 """Told of each answered request: verb, resource, status code (0: no answer)."""
-Gate = Callable[[], None]
-"""Called before each try of a write; raises when we may not write."""
+Gate = Callable[[], float]
+"""Called before each try of a write: for how many seconds we may still write; raises when we may not."""
 
 USER_AGENT = "modelport"
 _ATTEMPTS = 5
@@ -29,16 +30,13 @@ _LONGEST_WAIT = 30.0  # seconds, for a Retry-After that asks for more
 _LINE = 4 << 20  # bytes of the longest watch event; etcd keeps no object above 1.5 MiB
 
 
-def _open() -> None:
-    """The gate of requests that only read."""
-
-
 class Transport:
     """One aiohttp session for reads, writes and watches."""
 
-    def __init__(self, connection: Connection, count: Count) -> None:
+    def __init__(self, connection: Connection, count: Count, pace: Pace | None = None) -> None:
         self._connection = connection
         self._count = count
+        self._pace = pace or Pace()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=64, keepalive_timeout=60),
             timeout=aiohttp.ClientTimeout(total=_TRY, connect=5),
@@ -60,30 +58,36 @@ class Transport:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         content_type: str = "application/json",
-        gate: Gate = _open,
+        gate: Gate | None = None,
         attempts: int = _ATTEMPTS,
         text: bool = False,
     ) -> Any:
-        """Send it, again after 429, 5xx and lost connections; decoded JSON, or the text. Raises ApiError."""
+        """Send it, again after 429, 5xx and lost connections; decoded JSON, or the text. Raises ApiError.
+
+        A request with a gate is a write: it waits for its turn, and no try outlasts what the gate allows."""
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         headers = {} if data is None else {"Content-Type": content_type}
         failure: ApiError = Unavailable(0, "nothing was sent")
         for attempt in range(attempts):
-            gate()
+            if gate is not None:
+                await self._pace.turn()
             pause = min(0.2 * 2**attempt, 5.0) * random.uniform(0.5, 1.0)
             try:
-                async with self._send(method, path, query, data, headers) as answer:
+                async with self._send(method, path, query, data, headers, gate=gate) as answer:
                     self._count(verb, resource, answer.status)
                     content = await answer.read()
                     if answer.status < 300:
                         return content.decode(errors="replace") if text else json.loads(content)
                     failure = error(answer.status, _decoded(content))
-                    pause = max(pause, _retry_after(answer.headers))
+                    asked = _retry_after(answer.headers)
+                    if asked and gate is not None:
+                        self._pace.hold(asked)
+                    pause = max(pause, asked)
             except Unavailable as problem:
                 failure = problem
             except (aiohttp.ClientError, TimeoutError, OSError) as problem:
                 self._count(verb, resource, 0)
-                failure = Unavailable(0, f"no answer from the API server: {problem or type(problem).__name__}")
+                failure = Unavailable(0, f"no answer from the API server: {str(problem) or type(problem).__name__}")
             if isinstance(failure, Unauthorized) and await self._connection.renew():
                 continue
             if not isinstance(failure, Unavailable):
@@ -110,7 +114,7 @@ class Transport:
         except TimeoutError:
             raise
         except aiohttp.ClientError as problem:
-            raise Unavailable(0, f"the connection was lost: {problem or type(problem).__name__}") from problem
+            raise Unavailable(0, f"the connection was lost: {str(problem) or type(problem).__name__}") from problem
 
     @asynccontextmanager
     async def _send(
@@ -120,10 +124,14 @@ class Transport:
         query: Mapping[str, str] | None,
         data: bytes | None,
         headers: Mapping[str, str],
+        *,
+        gate: Gate | None = None,
         **options: Any,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         connection = self._connection
         token = await connection.authorization()
+        if gate is not None and (left := gate()) < _TRY:  # the last thing before it is sent
+            options["timeout"] = aiohttp.ClientTimeout(total=left)
         async with self._session.request(
             method,
             connection.server + path,
