@@ -29,7 +29,7 @@ async def connected(kubeconfig: str) -> Transport:
 @pytest.fixture
 async def cluster(control_plane: ControlPlane) -> AsyncIterator[ApiCluster]:
     transport = await connected(str(control_plane.kubeconfig))
-    yield ApiCluster(transport, lambda: None)
+    yield ApiCluster(transport, lambda: 13.0)
     await transport.close()
 
 
@@ -73,6 +73,6 @@ async def test_a_child_is_written_and_deleted_only_as_the_one_that_was_seen(
 async def test_a_right_that_is_missing_is_said(control_plane: ControlPlane, namespace: str) -> None:
     transport = await connected(str(control_plane.kubeconfig_for("somebody")))
     with pytest.raises(Forbidden) as refusal:
-        await ApiCluster(transport, lambda: None).apply(CONFIG_MAP, namespace, config_map(), precondition={})
+        await ApiCluster(transport, lambda: 13.0).apply(CONFIG_MAP, namespace, config_map(), precondition={})
     assert refusal.value.missing_right
     await transport.close()

@@ -121,7 +121,7 @@ class Applier:
                     f"{child.kind} {child.name} has just been deleted",
                 )
             managers = raw["metadata"].get("managedFields") or [{}]
-            existing = project_child({"kind": child.kind, **raw})
+            existing = project_child({**raw, "kind": child.kind})
             judgement = judge_existing(existing, _manager(managers), resource)
             if not isinstance(judgement, Adopt):
                 return judgement
@@ -156,7 +156,7 @@ class Applier:
         answer = await self._cluster.apply(
             kind, resource.namespace, child.manifest, precondition=precondition, force=force
         )
-        written = project_child({"kind": child.kind, **answer})
+        written = project_child({**answer, "kind": child.kind})
         if written.digest is not None:
             memory.accepted[(child.kind, child.name)] = (child.applied_hash, written.digest)
         self._cache.own_write(written)

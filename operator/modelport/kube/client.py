@@ -5,10 +5,11 @@ It must never decide: no ownership, no comparison, no retry beyond the transport
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+import orjson
 
 from modelport.api.names import FIELD_MANAGER
 from modelport.kube.errors import NotFound, error
@@ -98,6 +99,7 @@ class ApiCluster:
             query={"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"},
             body=body,
             content_type=_APPLY,
+            accept=kind.media_type(),
             gate=self._gate,
         )
         return answer
@@ -118,7 +120,7 @@ class ApiCluster:
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Json:
         answer: Json = await self._transport.request(
-            "GET", kind.path(namespace, name), verb="get", resource=kind.plural
+            "GET", kind.path(namespace, name), verb="get", resource=kind.plural, accept=kind.media_type()
         )
         return answer
 
@@ -126,7 +128,12 @@ class ApiCluster:
         query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
         while True:
             answer = await self._transport.request(
-                "GET", kind.path(namespace), verb="list", resource=kind.plural, query=query
+                "GET",
+                kind.path(namespace),
+                verb="list",
+                resource=kind.plural,
+                query=query,
+                accept=kind.media_type("List"),
             )
             metadata = answer["metadata"]
             yield Page(answer.get("items") or [], metadata["resourceVersion"])
@@ -141,10 +148,12 @@ class ApiCluster:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(_STREAM_SECONDS),
         } | ({"labelSelector": selector} if selector else {})
-        stream = self._transport.lines(kind.path(namespace), resource=kind.plural, query=query, silence=_SILENCE)
+        stream = self._transport.lines(
+            kind.path(namespace), resource=kind.plural, query=query, accept=kind.media_type(), silence=_SILENCE
+        )
         async with stream as content:
             while line := await content.readline():
-                event = json.loads(line)
+                event = orjson.loads(line)
                 if event["type"] == "ERROR":
                     raise error(event["object"].get("code", 500), event["object"])
                 yield event

@@ -14,6 +14,13 @@ class Kind:
     api_version: str
     name: str
     plural: str
+    metadata_only: bool = False
+    """What is decided about it is decided on its metadata: no more of it is ever fetched."""
+
+    def media_type(self, form: str = "") -> str:
+        """In which one of its objects is asked for, or with the form `List` all of them."""
+        as_metadata = f"as=PartialObjectMetadata{form};g=meta.k8s.io;v=v1"
+        return f"application/json;{as_metadata}" if self.metadata_only else "application/json"
 
     def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
         """Path of the collection, of one object, or of its subresource; without a namespace, of all namespaces."""
@@ -27,8 +34,8 @@ class Kind:
 MODEL_DEPLOYMENT = Kind(names.API_VERSION, names.KIND, names.PLURAL)
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 REPLICA_SET = Kind("apps/v1", "ReplicaSet", "replicasets")
-SERVICE = Kind("v1", "Service", "services")
-CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
+SERVICE = Kind("v1", "Service", "services", metadata_only=True)
+CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps", metadata_only=True)
 POD = Kind("v1", "Pod", "pods")
 NAMESPACE = Kind("v1", "Namespace", "namespaces")
 EVENT = Kind("events.k8s.io/v1", "Event", "events")

@@ -6,13 +6,13 @@ It must never repeat a request that the API server refused for good, and never l
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+import orjson
 
 from modelport.kube.connection import Connection
 from modelport.kube.errors import ApiError, Unauthorized, Unavailable, error
@@ -24,6 +24,7 @@ Gate = Callable[[], float]
 """Called before each try of a write: for how many seconds we may still write; raises when we may not."""
 
 USER_AGENT = "modelport"
+JSON = "application/json"
 _ATTEMPTS = 5
 _TRY = 10.0  # seconds for one try
 _LONGEST_WAIT = 30.0  # seconds, for a Retry-After that asks for more
@@ -40,7 +41,7 @@ class Transport:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=64, keepalive_timeout=60),
             timeout=aiohttp.ClientTimeout(total=_TRY, connect=5),
-            headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
+            headers={"User-Agent": USER_AGENT, "Accept": JSON},
             trust_env=False,
         )
 
@@ -57,7 +58,8 @@ class Transport:
         resource: str,
         query: Mapping[str, str] | None = None,
         body: Any = None,
-        content_type: str = "application/json",
+        content_type: str = JSON,
+        accept: str = JSON,
         gate: Gate | None = None,
         attempts: int = _ATTEMPTS,
         text: bool = False,
@@ -65,8 +67,8 @@ class Transport:
         """Send it, again after 429, 5xx and lost connections; decoded JSON, or the text. Raises ApiError.
 
         A request with a gate is a write: it waits for its turn, and no try outlasts what the gate allows."""
-        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
-        headers = {} if data is None else {"Content-Type": content_type}
+        data = None if body is None else orjson.dumps(body)
+        headers = {"Accept": accept} if data is None else {"Accept": accept, "Content-Type": content_type}
         failure: ApiError = Unavailable(0, "nothing was sent")
         for attempt in range(attempts):
             if gate is not None:
@@ -77,7 +79,7 @@ class Transport:
                     self._count(verb, resource, answer.status)
                     content = await answer.read()
                     if answer.status < 300:
-                        return content.decode(errors="replace") if text else json.loads(content)
+                        return content.decode(errors="replace") if text else orjson.loads(content)
                     failure = error(answer.status, _decoded(content))
                     asked = _retry_after(answer.headers)
                     if asked and gate is not None:
@@ -98,12 +100,14 @@ class Transport:
 
     @asynccontextmanager
     async def lines(
-        self, path: str, *, resource: str, query: Mapping[str, str], silence: float
+        self, path: str, *, resource: str, query: Mapping[str, str], accept: str = JSON, silence: float
     ) -> AsyncIterator[aiohttp.StreamReader]:
         """A watch: its body is read line by line; TimeoutError after `silence` seconds without a byte."""
         timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=silence)
         try:
-            async with self._send("GET", path, query, None, {}, timeout=timeout, read_bufsize=_LINE) as answer:
+            async with self._send(
+                "GET", path, query, None, {"Accept": accept}, timeout=timeout, read_bufsize=_LINE
+            ) as answer:
                 self._count("watch", resource, answer.status)
                 if answer.status >= 300:
                     failure = error(answer.status, _decoded(await answer.read()))
@@ -150,7 +154,7 @@ class Transport:
 def _decoded(content: bytes) -> Any:
     """The body of a refusal; proxies in between answer with other things than JSON."""
     try:
-        return json.loads(content)
+        return orjson.loads(content)
     except ValueError:
         return None
 

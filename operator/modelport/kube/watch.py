@@ -114,8 +114,8 @@ class Watch:
                 self.version = item["metadata"]["resourceVersion"]
 
     def _projected(self, item: dict[str, Any]) -> Child:
-        """Items of a LIST carry no kind."""
-        item.setdefault("kind", self._kind.name)
+        """Items of a LIST carry no kind, and metadata alone another one."""
+        item["kind"] = self._kind.name
         return self._project(item)
 
     def _note(self, why: str) -> None:
