@@ -58,7 +58,7 @@ async def script(tmp_path: Path) -> AsyncIterator[tuple[Script, Transport, list[
     connection = Connection(str(kubeconfig))
     await connection.load()
     counted: list[tuple[str, str, int]] = []
-    transport = Transport(connection, lambda *one: counted.append(one))
+    transport = Transport(connection, lambda *one: counted.append(one[:3]))
     yield script, transport, counted, kubeconfig
     await transport.close()
     await runner.cleanup()
@@ -164,7 +164,7 @@ async def test_no_connection_is_unavailable(tmp_path: Path) -> None:
     connection = Connection(str(kubeconfig))
     await connection.load()
     counted: list[tuple[str, str, int]] = []
-    transport = Transport(connection, lambda *one: counted.append(one))
+    transport = Transport(connection, lambda *one: counted.append(one[:3]))
     with pytest.raises(Unavailable, match="no answer from the API server"):
         await transport.request("GET", "/x", verb="get", resource="things", attempts=2)
     await transport.close()

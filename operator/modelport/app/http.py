@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.registry import CollectorRegistry
+from prometheus_client import CONTENT_TYPE_LATEST
 
 _BEAT = 1.0
 _LONGEST_LAG = 20.0  # seconds that the event loop may be held up before the process is thought dead
@@ -17,8 +16,8 @@ _LONGEST_LAG = 20.0  # seconds that the event loop may be held up before the pro
 class HealthServer:
     """A small web server beside the loop."""
 
-    def __init__(self, registry: CollectorRegistry, ready: Callable[[], bool], port: int) -> None:
-        self._registry, self._ready, self._port = registry, ready, port
+    def __init__(self, metrics: Callable[[], bytes], ready: Callable[[], bool], port: int) -> None:
+        self._text, self._ready, self._port = metrics, ready, port
         self._beat_at = time.monotonic()
         self._beating: asyncio.Task[None] | None = None
         app = web.Application()
@@ -58,4 +57,4 @@ class HealthServer:
         return web.Response(text="ready\n" if ready else "filling the cache\n", status=200 if ready else 503)
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.Response(body=self._text(), headers={"Content-Type": CONTENT_TYPE_LATEST})

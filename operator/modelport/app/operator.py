@@ -35,6 +35,7 @@ from modelport.kube.errors import ApiError
 from modelport.kube.events import Recorder
 from modelport.kube.kinds import WATCHED
 from modelport.kube.lease import ApiLeases, Elector
+from modelport.kube.pace import Pace
 from modelport.kube.transport import Transport
 from modelport.kube.watch import Watch
 from modelport.state.observed import Key
@@ -72,7 +73,7 @@ class Operator:
         self.metrics = Metrics()
         self.queue = WorkQueue()
         self.cache = Cache(self._changed)
-        self._transport = Transport(connection, self.metrics.request)
+        self._transport = Transport(connection, self.metrics.request, Pace(waited=self.metrics.throttled))
         lease_in = settings.lease.namespace or own_namespace() or "default"
         self.elector = Elector(ApiLeases(self._transport, lease_in, settings.lease.name), identity())
         cluster = ApiCluster(self._transport, self.elector.check)
@@ -94,8 +95,10 @@ class Operator:
             for kind in WATCHED
             for namespace in self._namespaces or (None,)
         ]
-        self.metrics.watch_state(self.cache, self.queue, self.elector.leading.is_set)
-        self._health = HealthServer(self.metrics.registry, self._ready, options.port)
+        self.metrics.show(
+            self.cache, self.queue, self.elector.leading.is_set, per_resource=settings.metrics.per_resource
+        )
+        self._health = HealthServer(self.metrics.text, self._ready, options.port)
         self._stop = asyncio.Event()
 
     async def run(self) -> None:

@@ -46,6 +46,12 @@ class Lease(Part):
     namespace: str = ""
 
 
+class MetricsSettings(Part):
+    """What /metrics shows beyond counts; `perResource`: two series with the name of each ModelDeployment."""
+
+    per_resource: bool = False
+
+
 class Settings(PlatformSettings):
     """The settings file, key by key."""
 
@@ -53,6 +59,7 @@ class Settings(PlatformSettings):
     diagnosis: Diagnosis = Diagnosis()
     door: Door = Door()
     lease: Lease = Lease()
+    metrics: MetricsSettings = MetricsSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     workers: int = Field(default=8, ge=1, le=64)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,8 +19,8 @@ from modelport.kube.connection import Connection
 from modelport.kube.errors import ApiError, Unauthorized, Unavailable, error
 from modelport.kube.pace import Pace
 
-Count = Callable[[str, str, int], None]
-"""Told of each answered request: verb, resource, status code (0: no answer)."""
+Count = Callable[[str, str, int, float], None]
+"""Told of each answered request: verb, resource, status code (0: no answer), seconds until the answer began."""
 Gate = Callable[[], float]
 """Called before each try of a write: for how many seconds we may still write; raises when we may not."""
 
@@ -74,9 +75,10 @@ class Transport:
             if gate is not None:
                 await self._pace.turn()
             pause = min(0.2 * 2**attempt, 5.0) * random.uniform(0.5, 1.0)
+            began = time.monotonic()
             try:
                 async with self._send(method, path, query, data, headers, gate=gate) as answer:
-                    self._count(verb, resource, answer.status)
+                    self._count(verb, resource, answer.status, time.monotonic() - began)
                     content = await answer.read()
                     if answer.status < 300:
                         return content.decode(errors="replace") if text else orjson.loads(content)
@@ -88,7 +90,7 @@ class Transport:
             except Unavailable as problem:
                 failure = problem
             except (aiohttp.ClientError, TimeoutError, OSError) as problem:
-                self._count(verb, resource, 0)
+                self._count(verb, resource, 0, time.monotonic() - began)
                 failure = Unavailable(0, f"no answer from the API server: {str(problem) or type(problem).__name__}")
             if isinstance(failure, Unauthorized) and await self._connection.renew():
                 continue
@@ -104,11 +106,12 @@ class Transport:
     ) -> AsyncIterator[aiohttp.StreamReader]:
         """A watch: its body is read line by line; TimeoutError after `silence` seconds without a byte."""
         timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=silence)
+        began = time.monotonic()
         try:
             async with self._send(
                 "GET", path, query, None, {"Accept": accept}, timeout=timeout, read_bufsize=_LINE
             ) as answer:
-                self._count("watch", resource, answer.status)
+                self._count("watch", resource, answer.status, time.monotonic() - began)
                 if answer.status >= 300:
                     failure = error(answer.status, _decoded(await answer.read()))
                     if isinstance(failure, Unauthorized):
