@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from modelport.control.queue import FIRST_RETRY, LONGEST_RETRY, Lane, WorkQueue
+from modelport.control.queue import FIRST_RETRY, LONGEST_RETRY, Lane, Standing, WorkQueue
 
 A, B, C = ("ns", "a"), ("ns", "b"), ("ns", "c")
 
@@ -131,3 +131,17 @@ async def test_a_delayed_key_comes_by_itself() -> None:
     queue.add(A, after=0.01)
     async with asyncio.timeout(1):
         assert await queue.get() == A
+
+
+def test_how_a_key_stands_is_told(queue: WorkQueue, clock: Clock) -> None:
+    assert queue.standing(A) == Standing(working=False, waited=None, due_in=None, failures=0)
+    queue.add(A)
+    queue.standing(A)
+    clock.now += 2
+    assert queue.standing(A) == Standing(working=False, waited=2, due_in=None, failures=0)
+    assert queue.take()[0] == A
+    assert (queue.standing(A).working, queue.in_work, queue.in_back_off) == (True, (A,), ())
+    queue.retry(A)
+    queue.done(A)
+    assert queue.standing(A) == Standing(working=False, waited=None, due_in=FIRST_RETRY, failures=1)
+    assert (queue.in_work, queue.in_back_off) == ((), (A,))

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import IntEnum
 from itertools import count
 
@@ -27,6 +28,19 @@ class Lane(IntEnum):
     """Somebody or something changed."""
     RESYNC = 1
     """Nothing is known to have changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one key stands at a moment, for people who ask."""
+
+    working: bool
+    waited: float | None
+    """Seconds for which it has been due; None when it does not wait for a worker."""
+    due_in: float | None
+    """Seconds until it is due; None when no moment is set."""
+    failures: int
+    """Tries in a row that failed or met an obstacle."""
 
 
 class WorkQueue:
@@ -131,6 +145,28 @@ class WorkQueue:
     def failing(self) -> int:
         """Keys whose last try failed."""
         return len(self._failures)
+
+    @property
+    def in_work(self) -> tuple[Key, ...]:
+        """Keys that a worker has."""
+        return tuple(self._working)
+
+    @property
+    def in_back_off(self) -> tuple[Key, ...]:
+        """Keys whose last try failed or met an obstacle."""
+        return tuple(self._failures)
+
+    def standing(self, key: Key) -> Standing:
+        """How it stands now; a key that was never added stands nowhere."""
+        now = self._clock()
+        self._ripen(now)
+        since, due = self._ready_since.get(key), self._due.get(key)
+        return Standing(
+            working=key in self._working,
+            waited=None if since is None else now - since[0],
+            due_in=None if due is None else max(0.0, due[0] - now),
+            failures=self._failures.get(key, 0),
+        )
 
     def _ripen(self, now: float) -> None:
         """Move what is due to the ready lanes. Entries of the heap that were overtaken by an earlier one are dropped."""

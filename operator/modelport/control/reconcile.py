@@ -91,6 +91,11 @@ class Reconciler:
         waits = observed.obstacles or not done
         return Outcome("waiting" if waits else "done", str(status.get("phase") or ""), _earliest(looks))
 
+    def look(self, resource: Resource) -> tuple[Observed, Memory]:
+        """What a reconcile of the resource would decide on now, for people who ask why."""
+        memory = self._memories.of(resource)
+        return self._observe(resource, memory), memory
+
     async def _make(self, desired: Desired, resource: Resource, memory: Memory) -> bool:
         """Write what differs and delete what is not wanted; False when something could not be deleted."""
         steps = plan(desired, self._observe(resource, memory))
