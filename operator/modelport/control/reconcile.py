@@ -91,10 +91,10 @@ class Reconciler:
         waits = observed.obstacles or not done
         return Outcome("waiting" if waits else "done", str(status.get("phase") or ""), _earliest(looks))
 
-    def look(self, resource: Resource) -> tuple[Observed, Memory]:
+    def look(self, resource: Resource) -> tuple[Observed, Desired | Invalid | None, Memory]:
         """What a reconcile of the resource would decide on now, for people who ask why."""
         memory = self._memories.of(resource)
-        return self._observe(resource, memory), memory
+        return self._observe(resource, memory), None if resource.deleting else self._render(resource), memory
 
     async def _make(self, desired: Desired, resource: Resource, memory: Memory) -> bool:
         """Write what differs and delete what is not wanted; False when something could not be deleted."""
