@@ -52,8 +52,8 @@ def stopped(
     """An engine whose operator does not run yet."""
     grant(cluster_api, namespace)
     settings = tmp_path / "operator.yaml"
-    settings.write_text(f"lease: {{namespace: {namespace}}}\ndoor: {{mode: '{answering.url}'}}\n")
-    arguments = ["--settings", str(settings), "--namespace", namespace]
+    settings.write_text(f"lease: {{name: modelport, namespace: {namespace}}}\ndoor: {{mode: '{answering.url}'}}\n")
+    arguments = ["--settings", str(settings), "--namespaces", namespace]
     operator = Operator(operator_kubeconfig, tmp_path / "operator.log", arguments)
     yield Engine(control_plane, cluster_api, namespace, operator, answering)
     operator.stop()

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from modelport.app import logging as logs
 from modelport.app.operator import Operator, Options
+from modelport.app.scope import Shard, namespaces
 from modelport.app.settings import DEFAULT_FILE, SettingsError, load
 from modelport.kube.connection import Connection
 from modelport.kube.errors import Unavailable
+
+
+def _checked(parse: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """What `parse` makes of a value that is given; its ValueError becomes the command line's own."""
+
+    def checked(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        try:
+            return parse(value) if value is not None else None
+        except ValueError as problem:
+            raise click.BadParameter(str(problem)) from problem
+
+    return checked
 
 
 @click.command()
@@ -22,26 +37,40 @@ from modelport.kube.errors import Unavailable
     help=f"Settings as the chart writes them. Default: {DEFAULT_FILE} if it exists.",
 )
 @click.option("--kubeconfig", help="Default: $KUBECONFIG, else the pod's service account, else ~/.kube/config.")
-@click.option("--namespace", "namespaces", multiple=True, help="Serve only this namespace; may be repeated.")
+@click.option(
+    "--namespaces",
+    "served",
+    metavar="A,B",
+    multiple=True,
+    callback=_checked(namespaces),
+    help="Serve only these namespaces; may be repeated.",
+)
+@click.option(
+    "--shard",
+    metavar="I/N",
+    callback=_checked(Shard.parse),
+    help="Serve only the I-th (from 0) of N shares of all namespaces, such as 0/3; each of the N has to run.",
+)
 @click.option("--door", help="How models are asked: service, off, or a URL with {namespace}, {name} and {port}.")
 @click.option("--port", default=8080, show_default=True, help="Port of /healthz, /readyz and /metrics.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 def run(
     file: Path | None,
     kubeconfig: str | None,
-    namespaces: tuple[str, ...],
+    served: tuple[str, ...],
+    shard: Shard | None,
     door: str | None,
     port: int,
     log_level: str | None,
 ) -> None:
     """Run the operator on a cluster."""
-    given = {"namespaces": namespaces, "door": door and {"mode": door}, "logLevel": log_level}
+    given = {"namespaces": served, "door": door and {"mode": door}, "logLevel": log_level}
     try:
         settings = load(file, {key: value for key, value in given.items() if value})
     except SettingsError as problem:
         raise click.ClickException(str(problem)) from problem
     logs.configure(settings.log_level)
-    asyncio.run(_run(Options(settings, kubeconfig, port)))
+    asyncio.run(_run(Options(settings, kubeconfig, port, shard)))
 
 
 async def _run(options: Options) -> None:

@@ -17,6 +17,7 @@ from modelport.api import names
 from modelport.app import watching
 from modelport.app.http import HealthServer
 from modelport.app.metrics import Metrics
+from modelport.app.scope import Scope, Shard
 from modelport.app.settings import Settings
 from modelport.asking.parent import Asking
 from modelport.control.apply import Applier
@@ -56,6 +57,7 @@ class Options:
     settings: Settings
     kubeconfig: str | None
     port: int
+    shard: Shard | None = None
 
 
 def identity() -> str:
@@ -69,14 +71,16 @@ class Operator:
     def __init__(self, options: Options, connection: Connection) -> None:
         settings = options.settings
         self._connection = connection
-        self._namespaces = settings.namespaces
+        self._scope = Scope(settings.namespaces, options.shard)
         self.metrics = Metrics()
         self.queue = WorkQueue()
         self.cache = Cache(self._changed)
         self._transport = Transport(connection, self.metrics.request, Pace(waited=self.metrics.throttled))
         lease_in = settings.lease.namespace or own_namespace() or "default"
-        self.elector = Elector(ApiLeases(self._transport, lease_in, settings.lease.name), identity())
-        cluster = ApiCluster(self._transport, self.elector.check)
+        self.elector = Elector(
+            ApiLeases(self._transport, lease_in, self._scope.lease_name(settings.lease.name)), identity()
+        )
+        cluster = ApiCluster(self._transport, self.elector.check, self._scope.covers)
         self._asking = Asking()
         self._questions = Questions(self._asking, settings.door.mode, self.queue.add, self.metrics)
         reconciler = Reconciler(
@@ -89,11 +93,11 @@ class Operator:
             publisher=Publisher(cluster, self.cache, Recorder(cluster, identity())),
         )
         self._workers = Workers(self.queue, reconciler.reconcile, self.metrics, settings.workers)
-        self._resync = Resync(cluster, self.cache, self.queue, self.metrics, self._namespaces)
+        self._resync = Resync(cluster, self.cache, self.queue, self.metrics, self._scope.namespaces)
         self._watches = [
             Watch(cluster, kind, namespace, project_child, self.cache, self.metrics.reconnected)
             for kind in WATCHED
-            for namespace in self._namespaces or (None,)
+            for namespace in self._scope.watched
         ]
         self.metrics.show(
             self.cache, self.queue, self.elector.leading.is_set, per_resource=settings.metrics.per_resource
@@ -119,7 +123,7 @@ class Operator:
         try:
             await self._resources_known()
             if not self._stop.is_set():
-                await watching.watch(self.cache, self._connection, self._namespaces)
+                await watching.watch(self.cache, self._connection, self._scope)
         finally:
             await self._end(tasks)
 
@@ -148,7 +152,7 @@ class Operator:
         await self.elector.leading.wait()
         for watch in self._watches:
             await watch.synced.wait()
-        logger.info("leading; working on what is due")
+        logger.info("leading; serving %s", self._scope)
 
     async def _resources_known(self) -> None:
         """kopf gives up on a kind that is not served when it starts: wait for the CRD."""

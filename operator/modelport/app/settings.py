@@ -9,6 +9,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
+from modelport.app.scope import namespaces
 from modelport.render import defaults
 from modelport.render.platform import Part, PlatformSettings, wrong
 
@@ -40,9 +41,10 @@ class Door(Part):
 
 
 class Lease(Part):
-    """The Lease by which one of several operators leads; without a namespace, in the operator's own."""
+    """The Lease by which one of several operators leads; without a namespace, in the operator's own. Without a name it is
+    named after what the operator serves."""
 
-    name: str = "modelport"
+    name: str = ""
     namespace: str = ""
 
 
@@ -62,6 +64,11 @@ class Settings(PlatformSettings):
     metrics: MetricsSettings = MetricsSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     workers: int = Field(default=8, ge=1, le=64)
+
+    @field_validator("namespaces")
+    @classmethod
+    def _are_namespaces(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        return namespaces(given)
 
 
 class SettingsError(Exception):

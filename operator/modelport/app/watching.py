@@ -5,11 +5,13 @@ It must never use kopf's indexes, daemons, timers, change-detecting handlers, an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import kopf
 
 from modelport.api import names
+from modelport.app.scope import Scope
 from modelport.control.cache import Cache
 from modelport.kube.connection import Connection
 from modelport.state.project import project_resource
@@ -37,10 +39,12 @@ def settings() -> kopf.OperatorSettings:
     return chosen
 
 
-def registry(cache: Cache, connection: Connection) -> kopf.OperatorRegistry:
+def registry(cache: Cache, connection: Connection, ours: Callable[[str], bool]) -> kopf.OperatorRegistry:
     """The one handler, and the login."""
 
     async def seen(event: dict[str, Any], **_: Any) -> None:
+        if not ours(event["object"]["metadata"]["namespace"]):
+            return
         resource = project_resource(event["object"])
         if event["type"] == "DELETED":
             cache.drop_resource((resource.namespace, resource.name), resource.resource_version)
@@ -68,13 +72,13 @@ def registry(cache: Cache, connection: Connection) -> kopf.OperatorRegistry:
     return handlers
 
 
-async def watch(cache: Cache, connection: Connection, namespaces: tuple[str, ...]) -> None:
+async def watch(cache: Cache, connection: Connection, scope: Scope) -> None:
     """Watch until SIGTERM or SIGINT, which kopf takes over. With a stop flag it would need five seconds more to end."""
     await kopf.operator(
-        registry=registry(cache, connection),
+        registry=registry(cache, connection, scope.covers),
         settings=settings(),
         standalone=True,
         identity=names.MANAGED_BY,  # else kopf asks for the user's name, and a container's user has none
-        clusterwide=not namespaces,
-        namespaces=namespaces,
+        clusterwide=not scope.namespaces,
+        namespaces=scope.namespaces,
     )

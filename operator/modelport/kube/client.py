@@ -5,7 +5,7 @@ It must never decide: no ownership, no comparison, no retry beyond the transport
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -67,11 +67,12 @@ class Cluster(Protocol):
 
 
 class ApiCluster:
-    """The cluster behind a transport."""
+    """The cluster behind a transport, as far as it is ours: lists and watches leave other namespaces' objects out."""
 
-    def __init__(self, transport: Transport, gate: Gate) -> None:
+    def __init__(self, transport: Transport, gate: Gate, ours: Callable[[str], bool] = lambda namespace: True) -> None:
         self._transport = transport
         self._gate = gate
+        self._ours = ours
 
     async def apply(
         self, kind: Kind, namespace: str, manifest: Json, *, precondition: Mapping[str, str], force: bool = True
@@ -136,7 +137,8 @@ class ApiCluster:
                 accept=kind.media_type("List"),
             )
             metadata = answer["metadata"]
-            yield Page(answer.get("items") or [], metadata["resourceVersion"])
+            items = [item for item in answer.get("items") or () if self._ours(item["metadata"]["namespace"])]
+            yield Page(items, metadata["resourceVersion"])
             if not metadata.get("continue"):
                 return
             query["continue"] = metadata["continue"]
@@ -156,7 +158,8 @@ class ApiCluster:
                 event = orjson.loads(line)
                 if event["type"] == "ERROR":
                     raise error(event["object"].get("code", 500), event["object"])
-                yield event
+                if event["type"] == "BOOKMARK" or self._ours(event["object"]["metadata"]["namespace"]):
+                    yield event
 
     async def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
         # limitBytes cuts at the front of what tailLines chose, so it is asked for more than is kept.
