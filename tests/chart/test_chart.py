@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from e2e.cluster.binaries import binary
+from modelport.app.scope import Scope, Shard
 from modelport.app.settings import load
 
 CHARTS = Path(__file__).parents[2] / "charts"
@@ -70,16 +71,21 @@ SETTINGS_IN_FULL = (
     'affinity={"nodeAffinity":{}}',
     'priorityClassName="system-cluster-critical"',
     'serviceAccount={"create":true,"name":"mine","annotations":{"e":"f"}}',
+    "metrics.perResource=true",
 )
+SHARDED = ("shards=3", "replicaCount=2", 'podLabels={"c":"d"}')
 
 
-def test_helm_finds_nothing_to_say(helm: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    done = helm("lint", "--strict", str(CHART))
+@pytest.mark.parametrize("values", [(), SHARDED], ids=["defaults", "sharded"])
+def test_helm_finds_nothing_to_say(
+    helm: Callable[..., subprocess.CompletedProcess[str]], values: tuple[str, ...]
+) -> None:
+    done = helm("lint", "--strict", str(CHART), *(part for value in values for part in ("--set-json", value)))
     assert done.returncode == 0, done.stdout
     assert "[WARNING]" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("values", [(), SETTINGS_IN_FULL], ids=["defaults", "in-full"])
+@pytest.mark.parametrize("values", [(), SETTINGS_IN_FULL, SHARDED], ids=["defaults", "in-full", "sharded"])
 def test_every_object_is_valid(render: Render, values: tuple[str, ...]) -> None:
     objects = render(*values)
     assert len(objects) >= 12
@@ -153,6 +159,31 @@ def test_with_namespaces_the_rights_end_at_them(render: Render) -> None:
     assert {resource for rule in reach["modelport-system"]["rules"] for resource in rule["resources"]} == {"leases"}
 
 
+def test_each_shard_is_a_deployment_with_pods_and_a_lease_of_its_own(render: Render) -> None:
+    objects = render(*SHARDED)
+    names = [f"modelport-shard-{number}-of-3" for number in range(3)]
+    deployments = [each for each in objects if each["kind"] == "Deployment"]
+    assert [each["metadata"]["name"] for each in deployments] == names
+    one_lease = one(objects, "Role", "modelport-lease")["rules"][0]
+    assert one_lease["resourceNames"] == names
+    selectors = [each["spec"]["selector"]["matchLabels"] for each in deployments]
+    for number, (deployment, selector) in enumerate(zip(deployments, selectors, strict=True)):
+        template = deployment["spec"]["template"]
+        assert deployment["spec"]["replicas"] == 2
+        assert template["spec"]["containers"][0]["args"] == ["run", f"--shard={number}/3"]
+        scope = Scope((), Shard.parse(f"{number}/3"))
+        assert scope.lease_name(settings(objects)["lease"]["name"]) == names[number]
+        labels = template["metadata"]["labels"].items()
+        assert [other.items() <= labels for other in selectors] == [other is selector for other in selectors]
+        assert one(objects, "Service", "modelport-metrics")["spec"]["selector"].items() <= labels
+
+
+def test_a_release_of_one_process_has_no_shard(render: Render) -> None:
+    objects = render()
+    assert one(objects, "Role", "modelport-lease")["rules"][0]["resourceNames"] == ["modelport"]
+    assert "shard" not in str(one(objects, "Deployment"))
+
+
 def test_who_may_edit_a_namespace_may_edit_its_models_but_not_their_status(render: Render) -> None:
     objects = render()
     for name, verbs in {"view": {"get"}, "edit": {"get", "create", "delete"}, "admin": {"get", "create"}}.items():
@@ -180,6 +211,7 @@ def test_the_settings_file_carries_the_values(render: Render) -> None:
         "diagnosis": {"readLogs": True},
         "door": {"mode": "service"},
         "lease": {"name": "modelport"},
+        "metrics": {"perResource": True},
         "logLevel": "info",
         "workers": 8,
     }
@@ -227,6 +259,8 @@ def test_the_operators_pod_passes_the_restricted_profile(render: Render) -> None
         ('logLevel="loud"', "at '/logLevel': value must be one of 'debug', 'info', 'warning', 'error'"),
         ('workers="8"', "at '/workers': got string, want integer"),
         ("workers=0", "at '/workers': minimum: got 0, want 1"),
+        ("shards=0", "at '/shards': minimum: got 0, want 1"),
+        ('metrics.perResource="yes"', "at '/metrics/perResource': got string, want boolean"),
         ('door.mode="window"', "at '/door/mode': 'window' does not match pattern"),
         ('hub.endpoint="hub.mirror"', "at '/hub/endpoint': 'hub.mirror' does not match pattern"),
         ('namespaces="models"', "at '/namespaces': got string, want array"),

@@ -18,6 +18,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{- /* Of the number of a shard and how many there are: what its Deployment and its Lease are called beyond the full name.
+       The operator makes the Lease's name of --shard in the same way. */ -}}
+{{- define "modelport.suffix" -}}
+{{- if gt (int (last .)) 1 -}}-shard-{{ first . }}-of-{{ last . }}{{- end -}}
+{{- end -}}
+
+{{- /* The label that tells the pods of one shard from those of the others. */ -}}
+{{- define "modelport.shard" -}}
+{{- if gt (int (last .)) 1 -}}
+modelport.io/shard: {{ first . }}-of-{{ last . }}
+{{- end -}}
+{{- end -}}
+
 {{- define "modelport.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- .Values.serviceAccount.name | default (include "modelport.fullname" .) -}}
@@ -37,6 +50,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
     "diagnosis" .Values.diagnosis
     "door" .Values.door
     "lease" (dict "name" (include "modelport.fullname" .))
+    "metrics" .Values.metrics
     "logLevel" .Values.logLevel
     "workers" (int .Values.workers) -}}
 {{ toYaml $settings }}
