@@ -12,7 +12,7 @@ _QUIET = ("kopf", "aiohttp.access", "asyncio")
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object for each record."""
+    """One JSON object for each record; `key` in its extras is a resource, `facts` are fields of their own."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -24,6 +24,7 @@ class JsonFormatter(logging.Formatter):
         key = getattr(record, "key", None)
         if key is not None:
             line["namespace"], line["name"] = key
+        line |= getattr(record, "facts", {})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line)

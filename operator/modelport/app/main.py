@@ -53,6 +53,7 @@ def _checked(parse: Callable[[Any], Any]) -> Callable[[click.Context, click.Para
 )
 @click.option("--door", help="How models are asked: service, off, or a URL with {namespace}, {name} and {port}.")
 @click.option("--port", default=8080, show_default=True, help="Port of /healthz, /readyz and /metrics.")
+@click.option("--debug-port", default=8081, show_default=True, help="Port on loopback of /debug; 0: a free one.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 def run(
     file: Path | None,
@@ -61,6 +62,7 @@ def run(
     shard: Shard | None,
     door: str | None,
     port: int,
+    debug_port: int,
     log_level: str | None,
 ) -> None:
     """Run the operator on a cluster."""
@@ -70,7 +72,7 @@ def run(
     except SettingsError as problem:
         raise click.ClickException(str(problem)) from problem
     logs.configure(settings.log_level)
-    asyncio.run(_run(Options(settings, kubeconfig, port, shard)))
+    asyncio.run(_run(Options(settings, kubeconfig, port, debug_port, shard)))
 
 
 async def _run(options: Options) -> None:

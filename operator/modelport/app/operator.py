@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 from modelport.api import names
 from modelport.app import watching
+from modelport.app.debug import DebugServer, Inspector
+from modelport.app.history import History
 from modelport.app.http import HealthServer
 from modelport.app.metrics import Metrics
 from modelport.app.scope import Scope, Shard
@@ -57,6 +59,7 @@ class Options:
     settings: Settings
     kubeconfig: str | None
     port: int
+    debug_port: int
     shard: Shard | None = None
 
 
@@ -92,17 +95,24 @@ class Operator:
             questions=self._questions,
             publisher=Publisher(cluster, self.cache, Recorder(cluster, identity())),
         )
-        self._workers = Workers(self.queue, reconciler.reconcile, self.metrics, settings.workers)
+        history = History(reconciler.reconcile)
+        self._workers = Workers(self.queue, history.reconcile, self.metrics, settings.workers)
         self._resync = Resync(cluster, self.cache, self.queue, self.metrics, self._scope.namespaces)
-        self._watches = [
-            Watch(cluster, kind, namespace, project_child, self.cache, self.metrics.reconnected)
+        self._watches = {
+            f"watch of {kind.plural} in {namespace or 'all namespaces'}": Watch(
+                cluster, kind, namespace, project_child, self.cache, self.metrics.reconnected
+            )
             for kind in WATCHED
             for namespace in self._scope.watched
-        ]
+        }
         self.metrics.show(
             self.cache, self.queue, self.elector.leading.is_set, per_resource=settings.metrics.per_resource
         )
         self._health = HealthServer(self.metrics.text, self._ready, options.port)
+        self._inspector = Inspector(
+            self.cache, self.queue, reconciler, history, self._scope, self.elector.leading.is_set, self._ready
+        )
+        self._debug = DebugServer(self._inspector, options.debug_port)
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -110,8 +120,10 @@ class Operator:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)  # until kopf puts its own in their place
+        loop.add_signal_handler(signal.SIGUSR1, self._inspector.dump)
         await self._health.start()
-        tasks = [asyncio.create_task(watch.run(), name="watch") for watch in self._watches]
+        await self._debug.start()
+        tasks = [asyncio.create_task(watch.run(), name=name) for name, watch in self._watches.items()]
         tasks += [
             asyncio.create_task(self._lead(), name="lead"),
             asyncio.create_task(self._resync.run(), name="resync"),
@@ -138,6 +150,7 @@ class Operator:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.elector.release()
         await self._questions.close()
+        await self._debug.close()
         await self._health.close()
         await self._transport.close()
 
@@ -150,7 +163,7 @@ class Operator:
     async def _may_work(self) -> None:
         """Wait until the Lease is ours and the cache is full."""
         await self.elector.leading.wait()
-        for watch in self._watches:
+        for watch in self._watches.values():
             await watch.synced.wait()
         logger.info("leading; serving %s", self._scope)
 
@@ -170,7 +183,7 @@ class Operator:
         self.queue.add(key, after=0.0 if by_user else COALESCE)
 
     def _ready(self) -> bool:
-        return not self._stop.is_set() and all(watch.synced.is_set() for watch in self._watches)
+        return not self._stop.is_set() and all(watch.synced.is_set() for watch in self._watches.values())
 
     def _died(self, task: asyncio.Task[None]) -> None:
         """A task that runs for ever has ended: so does the process, which is then started anew."""
