@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from e2e.cluster.controlplane import ControlPlane
+from modelport.app import metrics_table
 from modelport.app.debug import DebugServer
 from tests.app.installation import Process, installed
+from tests.app.test_metrics import exposed
 from tests.app.test_shards import QUIET, apply, handled
 from tests.cluster import ClusterApi
 from tests.engine.harness import until
@@ -69,6 +71,11 @@ def test_an_unknown_resource_is_not_found_but_what_is_near_is(
     code, document = process.explain("elsewhere", "alpha")
     assert (code, document["near"]) == (404, [f"{namespace}/alpha"])
     assert document["because"].startswith("namespace elsewhere is not among what this process serves: namespaces ")
+
+
+@pytest.mark.apiserver
+def test_a_running_operator_exposes_what_the_table_lists(process: Process) -> None:
+    assert exposed(process.operator.get("/metrics") or "") == {one.name: one.type for one in metrics_table.TABLE}
 
 
 @pytest.mark.apiserver
