@@ -7,7 +7,6 @@ told is what the API server tells: by the label selector, with bookmarks, and 41
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass
 
 from modelport.kube.kinds import Kind
@@ -151,7 +150,7 @@ class History:
 
 
 class Watch:
-    """One open watch, read line by line as an HTTP client reads it. It ends after `seconds`."""
+    """One open watch, read event by event. It ends after `seconds`."""
 
     def __init__(
         self, history: History, kind: Kind, namespace: str | None, selector: Selector, since: int, seconds: float
@@ -171,8 +170,8 @@ class Watch:
         """Nobody reads on."""
         self._history.close(self)
 
-    async def readline(self) -> bytes:
-        """The next event; empty at the end. Raises ConnectionResetError when the connection is lost."""
+    async def next(self) -> Json | None:
+        """The next event; None at the end. Raises ConnectionResetError when the connection is lost."""
         loop = asyncio.get_running_loop()
         marked = loop.time() + _BOOKMARK_EVERY
         while not self._ended:
@@ -184,7 +183,7 @@ class Watch:
                 marked = loop.time() + _BOOKMARK_EVERY
             if event is not None:
                 self._ended = event["type"] == "ERROR"
-                return json.dumps(event).encode() + b"\n"
+                return event
             if loop.time() >= self._end and not self.dumb:
                 break
             self._news.clear()
@@ -193,4 +192,4 @@ class Watch:
                     await self._news.wait()
             except TimeoutError:
                 continue
-        return b""
+        return None

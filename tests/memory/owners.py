@@ -12,7 +12,7 @@ from tests.memory.schema import Type, type_of
 
 Json = Mapping[str, Any]
 
-_NEVER_OWNED = frozenset(
+NEVER_OWNED = frozenset(
     {("f:apiVersion",), ("f:kind",), ("f:metadata",)}
     | {
         ("f:metadata", f"f:{name}")
@@ -65,7 +65,7 @@ def updated(
         return {}  # an object whose fields nobody owns stays so until it is applied
     me = Manager(name, "Update", new["apiVersion"], subresource)
     difference = _difference(old or {}, new, subresource)
-    mine = frozenset(difference.added | difference.modified) - _NEVER_OWNED
+    mine = frozenset(difference.added | difference.modified) - NEVER_OWNED
     kept = _taken_from(managers, difference, but=None)
     if mine:
         before = kept[me].fields if me in kept else NONE
@@ -95,7 +95,7 @@ def applied(
         raise Conflicts(taken)
     kept = _taken_from(managers, difference, but=me)
     kept.pop(me, None)
-    if owned_now := mine - _NEVER_OWNED:
+    if owned_now := mine - NEVER_OWNED:
         kept[me] = Owned(owned_now, now if new != live else last.time)
     return new, kept
 

@@ -48,9 +48,10 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     body: Json = field(default_factory=dict)
     content_type: str = ""
+    user: str = ""
 
     @classmethod
-    def of(cls, method: str, path: str, body: Any, content_type: str) -> Request:
+    def of(cls, method: str, path: str, body: Any = None, content_type: str = "", user: str = "") -> Request:
         """Take it apart. Raises Refusal where nothing is served."""
         url = urlsplit(path)
         parts = url.path.strip("/").split("/")
@@ -64,9 +65,8 @@ class Request:
         name, subresource = (*rest[1:], "", "")[:2]
         if method == "POST" and not name:
             name = body["metadata"]["name"]
-        return cls(
-            method, Place(kind, namespace, name), subresource, dict(parse_qsl(url.query)), body or {}, content_type
-        )
+        place, query = Place(kind, namespace, name), dict(parse_qsl(url.query))
+        return cls(method, place, subresource, query, body or {}, content_type, user)
 
     @property
     def manager(self) -> str:
@@ -91,6 +91,17 @@ def status(code: int, reason: str, message: str, details: Json | None = None) ->
     """How the API server says that something went wrong."""
     said = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message}
     return {**said, "reason": reason, "code": code} | ({"details": details} if details else {})
+
+
+def as_metadata(document: Json) -> Json:
+    """An object, or a LIST of them, for those who asked for no more than metadata."""
+    if "items" in document:
+        items = [as_metadata(item) for item in document["items"]]
+        return {**_METADATA_ONLY, "kind": "PartialObjectMetadataList", "metadata": document["metadata"], "items": items}
+    return {**_METADATA_ONLY, "metadata": document["metadata"]}
+
+
+_METADATA_ONLY = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
 
 
 def not_found(place: Place) -> Refusal:

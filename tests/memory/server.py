@@ -71,17 +71,17 @@ class Server:
     _pages: dict[str, tuple[int, list[dict[str, Any]]]] = field(default_factory=dict)
 
     def request(
-        self, method: str, path: str, body: Any = None, content_type: str = "application/json"
+        self, method: str, path: str, body: Any = None, content_type: str = "application/json", user: str = ""
     ) -> tuple[int, dict[str, Any]]:
         """Status and document, as ClusterApi.request gives them for the real one."""
         try:
-            return self._answer(Request.of(method, path, body, content_type))
+            return self._answer(Request.of(method, path, body, content_type, user))
         except Refusal as refusal:
             return refusal.code, refusal.document
 
     def watch(self, path: str) -> Watch:
-        """A watch on a collection, to be read line by line."""
-        asked = Request.of("GET", path, None, "")
+        """A watch on a collection, to be read event by event."""
+        asked = Request.of("GET", path)
         selector = Selector(asked.query.get("labelSelector", ""))
         since, seconds = int(asked.query["resourceVersion"]), float(asked.query.get("timeoutSeconds", 1800))
         return Watch(self.history, asked.place.kind, asked.place.namespace or None, selector, since, seconds)
