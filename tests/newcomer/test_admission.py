@@ -58,5 +58,5 @@ def test_texts_that_are_taken_but_fit_no_config_map(cluster_api: ClusterApi, nam
     assert isinstance(result, Invalid)
     assert re.sub("have [0-9]+", "have N", result.message) == (
         "spec: its texts (configurations, templates) have N bytes together, and 1000000 fit: write shorter ones, or put"
-        " the longest among the model's own files"
+        " the longest (m0.config.pbtxt) among the model's own files"
     )

@@ -13,12 +13,12 @@ from modelport.runtimes.base import API_KEY_FILE, Problem, ServerFacts
 from modelport.runtimes.fastapi import RUNTIME_CONFIG
 
 from .desired import Child, Identity
-from .hashing import short_hash
+from .hashing import canonical, short_hash
 from .metadata import make_child
 
 AGENT_CONFIG, FETCH_CONFIG = "agent.json", "fetch.json"
 LARGEST = 1_000_000
-"""Bytes; the API server takes 1 MiB for the whole object."""
+"""Bytes, as JSON carries them; the API server takes 1 MiB of data."""
 
 DRAIN_DELAY = 3.0
 
@@ -54,10 +54,11 @@ def config_map(identity: Identity, data: Mapping[str, str], version: str) -> Chi
 
 def size_problem(data: Mapping[str, str]) -> Problem | None:
     """Whether the texts of the spec fit into one ConfigMap."""
-    size = sum(len(text.encode()) for text in data.values())
+    size = len(canonical(data))
     if size <= LARGEST:
         return None
-    advice = "write shorter ones, or put the longest among the model's own files"
+    longest = max(data, key=lambda file: len(data[file]))
+    advice = f"write shorter ones, or put the longest ({longest}) among the model's own files"
     return Problem(
         "spec", f"its texts (configurations, templates) have {size} bytes together, and {LARGEST} fit: {advice}"
     )

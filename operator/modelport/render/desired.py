@@ -27,8 +27,18 @@ class Invalid:
 
     @property
     def message(self) -> str:
-        """All problems in one line, for the status."""
-        return "; ".join(str(problem) for problem in self.problems)
+        """The problems in one line, for the status: as much of them as somebody reads."""
+        told = [_line(str(problem)) for problem in self.problems[:_TOLD]]
+        rest = len(self.problems) - len(told)
+        return "; ".join([*told, f"and {rest} more, which `modelport render -f FILE` shows"] if rest else told)
+
+
+_TOLD, _LONGEST_LINE = 8, 1000
+
+
+def _line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from modelport.runtimes import question
 from modelport.runtimes.base import Problem, ServerFacts
 from modelport.runtimes.registry import RUNTIMES
 
-from . import configmap, overrides, podtemplate
+from . import configmap, overrides, podtemplate, sizes
 from .deployment import deadline, deployment
 from .desired import Desired, Identity, Invalid, Question
 from .hashing import short_hash
@@ -57,6 +57,8 @@ def attempt(identity: Identity, spec: Mapping[str, Any], platform: Platform) -> 
     template = overrides.override(podtemplate.pod_template(inputs), resolved.pod_templates, identity.name)
     if isinstance(template, Invalid):
         return template
+    if problems := tuple(sizes.problems(resolved.spec, template)):
+        return Invalid(problems)
     return _desired(identity, resolved, platform, facts, data, template, spec_hash(spec))
 
 

@@ -17,12 +17,14 @@ from .validation import field_path
 
 TEMPLATE_FIELDS = frozenset({*TEMPLATE_SCHEMA["properties"], "$patch", "$retainKeys"})
 """What may stand in a podTemplate beside the directives of strategic merge."""
+_LONGEST_NAME = 100
+"""No field has a longer one; comparing takes time by the length."""
 
 
 def unknown_fields(raw: Mapping[str, Any], root: str = "spec") -> Iterator[Problem]:
     """One problem for each, with the nearest name that exists."""
     for keys, known in _unknown(raw, ModelDeploymentSpec, ()):
-        close = get_close_matches(str(keys[-1]), known, n=1)
+        close = get_close_matches(str(keys[-1])[:_LONGEST_NAME], known, n=1)
         advice = f"; did you mean {close[0]}?" if close else ""
         yield Problem(field_path(root, raw, keys), f"there is no such field{advice}")
 
@@ -32,7 +34,8 @@ def _unknown(
 ) -> Iterator[tuple[tuple[str | int, ...], list[str]]]:
     if isinstance(value, Sequence) and not isinstance(value, str):
         for index, item in enumerate(value):
-            yield from _unknown(item, model, (*keys, index))
+            if isinstance(item, Mapping):  # and not a list in a list, which validation refuses
+                yield from _unknown(item, model, (*keys, index))
     if not isinstance(value, Mapping):
         return
     fields = {info.alias or name: info.annotation for name, info in model.model_fields.items()}

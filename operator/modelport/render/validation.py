@@ -13,11 +13,15 @@ from modelport.runtimes.base import Problem
 from .desired import Invalid
 from .hashing import canonical
 
-_QUOTED_LENGTH = 60
+_QUOTED_LENGTH, _LONGEST_NAME = 60, 253
+DEEPEST = 100
+"""Maps and lists in one another: more than any part of a pod or of a model's configuration has."""
 
 
 def validate(raw: Mapping[str, Any]) -> ModelDeploymentSpec | Invalid:
     """The spec, checked as strictly as the API server does: "3" is no number."""
+    if problems := tuple(Problem(f"spec.{key}", said) for key, value in raw.items() if (said := _beyond(value))):
+        return Invalid(problems)
     try:
         document = canonical(raw)
     except (TypeError, ValueError, RecursionError) as error:
@@ -28,6 +32,22 @@ def validate(raw: Mapping[str, Any]) -> ModelDeploymentSpec | Invalid:
         return Invalid(_problems(raw, error))
 
 
+def _beyond(value: Any) -> str | None:
+    """What JSON has a form for, and no child can carry."""
+    level = [value]
+    for _ in range(DEEPEST):
+        if any(isinstance(item, int) and not -(2**63) <= item < 2**64 for item in level):
+            return "holds a number that has more than 64 bits"
+        held = [item.values() if isinstance(item, Mapping) else item for item in level if isinstance(item, _HOLDERS)]
+        level = [below for of_one in held for below in of_one]
+        if not level:
+            return None
+    return f"is nested more than {DEEPEST} levels deep"
+
+
+_HOLDERS = (Mapping, list)
+
+
 def field_path(root: str, raw: Any, keys: Sequence[str | int]) -> str:
     """The path as people read it: items of lists by their name, where they have one."""
     path, here = root, raw
@@ -35,7 +55,7 @@ def field_path(root: str, raw: Any, keys: Sequence[str | int]) -> str:
         if isinstance(here, Sequence) and not isinstance(here, str) and isinstance(key, int) and key < len(here):
             here = here[key]
             name = here.get("name") if isinstance(here, Mapping) else None
-            path += f"[{name if isinstance(name, str) else key}]"
+            path += f"[{name if isinstance(name, str) and len(name) <= _LONGEST_NAME else key}]"
         elif isinstance(here, Mapping):
             here = here.get(key)
             path += f".{key}"
@@ -63,6 +83,7 @@ def _message(item: Any) -> str:
         return "is required"
     for prefix in ("Input ", "String ", "List ", "Dictionary ", "Value error, "):
         text = text.removeprefix(prefix)
+    text = text.replace(" after validation", "")
     given = item["input"]
     if isinstance(given, str | int | float) and len(str(given)) <= _QUOTED_LENGTH:
         return f"{given!r} {text}"

@@ -25,6 +25,8 @@ _NO_VALUE = re.compile(r'(?:Enum type "(?P<type>[\w.]+)" has no value named (?P<
 _NO_VALUE_JSON = re.compile(r"Invalid enum value (?P<name>\S+) for enum type (?P<type>[\w.]+)")
 _OUTER_FIELD = re.compile(r"Failed to parse (\w+) field: ")
 _PLACE = re.compile(r' at "?ModelConfig\.?(?P<path>[^"\s]*?)"?\.*$')
+_LONGEST_NAME = 100
+"""No field has a longer one; comparing takes time by the length."""
 _QUOTED_LINE = re.compile(r"^'.*': ")
 
 
@@ -124,7 +126,7 @@ def _explain(text: str, original_names: bool) -> str:
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     names = {candidate.lower(): candidate for candidate in known}
-    found = get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    found = get_close_matches(name.lower()[:_LONGEST_NAME], names, n=1, cutoff=0.5)
     return f"; did you mean {names[found[0]]}?" if found else ""
 
 

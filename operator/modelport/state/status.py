@@ -139,7 +139,8 @@ def _for_people(verdict: Verdict, *, paused: bool) -> str:
 
 def _counts(observed: Observed, desired: Desired | None, view: Rollout) -> dict[str, Any]:
     old = observed.resource.status
-    deployed = view.facts.wanted if view.facts is not None else observed.resource.spec.get("replicas", 1)
+    written = observed.resource.spec.get("replicas")
+    deployed = view.facts.wanted if view.facts is not None else written if isinstance(written, int) else 1
     wanted = desired.replicas if desired is not None else deployed
     return {
         "ready": f"{view.ready}/{wanted}",
