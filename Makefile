@@ -10,7 +10,7 @@ VENV := .venv/.synced
 RUN := $(UV) run --frozen --no-sync
 API_BINARIES := etcd kube-apiserver kube-controller-manager kubectl helm
 
-.PHONY: help demo demo-down test unit lint generate check cluster cluster-down images e2e e2e-long mutants run setup api-binaries
+.PHONY: help demo demo-down test unit lint generate check cluster cluster-down images e2e e2e-long mutants bench run setup api-binaries
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ e2e-long: $(VENV) ## repeats and soaks on the real cluster
 
 mutants: api-binaries ## break each layer on purpose: a named test has to notice
 	@$(RUN) python -m tests.mutants
+
+bench: api-binaries ## what the operator costs, beside a null operator (BENCH: options, see e2e/bench/README.md)
+	@$(RUN) python -m e2e.bench $(BENCH)
 
 run: $(VENV) ## the operator on the cluster in your KUBECONFIG, from this checkout
 	@$(RUN) modelport run

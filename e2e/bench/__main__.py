@@ -1,0 +1,86 @@
+"""`python -m e2e.bench`: measures the operator beside the null operator, or beside any other; README.md says how."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from e2e.bench import contender, plot, report, result, run, terminal
+from e2e.bench.contender import Contender
+from e2e.bench.driver import BenchError, say
+from e2e.host import SetupError
+
+ROOT = Path(__file__).parents[2]
+_WIDTH = 120  # of the table where the output is no terminal
+
+
+def main() -> None:
+    """Measure, then print, write and draw."""
+    options = _parser().parse_args()
+    try:
+        measured = list(_measured(options))
+    except (SetupError, contender.ContenderError, BenchError) as problem:
+        say(f"error: {problem}")
+        raise SystemExit(1) from None
+    folder: Path = options.out or ROOT / "out" / "bench" / time.strftime("%Y%m%d-%H%M%S")
+    folder.mkdir(parents=True, exist_ok=True)
+    result.dump(measured, folder / "results.json")
+    plot.draw(measured, folder / "growth.png")
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH)
+    terminal.show(measured, console)
+    console.print(f"{folder / 'results.json'}\n{folder / 'growth.png'}", soft_wrap=True)
+
+
+def _measured(options: argparse.Namespace) -> Iterator[result.Result]:
+    """Each contender with each number of resources; one that others disturbed is measured once more."""
+    contenders = [_load(name) for name in options.contenders.split(",")]
+    contenders += [contender.load(path) for path in options.contender]
+    for size in options.sizes:
+        chosen = run.Options(
+            idle=options.idle if size >= 1000 else 0.0,
+            change=size <= options.change_up_to,
+            latency=size == max((each for each in options.sizes if each <= 1000), default=0) and size >= 1000,
+        )
+        for one in contenders:
+            yield _undisturbed(one, size, chosen, keep=options.keep_disturbed)
+
+
+def _undisturbed(one: Contender, size: int, chosen: run.Options, *, keep: bool) -> result.Result:
+    say(f"{one.name} with {size}")
+    first = run.measure(one, size, chosen)
+    if keep or not report.disturbed(first):
+        return first
+    say(f"  disturbed: others took {first.foreign_share:.0%} of a core; once more")
+    again = run.measure(one, size, chosen)
+    return min(first, again, key=lambda each: each.foreign_share)
+
+
+def _load(name: str) -> Contender:
+    return contender.load(contender.HERE / f"{name}.yaml")
+
+
+def _sizes(text: str) -> list[int]:
+    return sorted({int(size) for size in text.split(",")})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m e2e.bench", description=__doc__)
+    parser.add_argument(
+        "--sizes", type=_sizes, default=[1, 100, 1000, 5000], help="numbers of resources: 1,100,1000,5000"
+    )
+    parser.add_argument("--contenders", default="null,modelport", help="of those in e2e/bench/contenders")
+    parser.add_argument("--contender", type=Path, action="append", default=[], metavar="FILE", help="another one")
+    parser.add_argument("--idle", type=float, default=60, help="seconds to look on while nothing happens")
+    parser.add_argument("--change-up-to", type=int, default=1000, help="the largest size at which all are changed, too")
+    parser.add_argument("--keep-disturbed", action="store_true", help="measure once, and mark what others disturbed")
+    parser.add_argument("--out", type=Path, help="folder of results.json and growth.png")
+    return parser
+
+
+main()
