@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from modelport.control.cache import Cache
-from modelport.state.observed import Child, Key, Resource
+from modelport.control.cache import Cache, News
+from modelport.state.observed import Child, DeploymentFacts, Key, Resource
 
 KEY = ("ns", "a")
 
@@ -23,22 +23,31 @@ def child(version: int, name: str = "a", kind: str = "Service", uid: str = "uid-
 
 
 @pytest.fixture
-def told() -> list[tuple[Key, bool]]:
+def told() -> list[tuple[Key, News]]:
     return []
 
 
 @pytest.fixture
-def cache(told: list[tuple[Key, bool]]) -> Cache:
-    return Cache(lambda key, by_user: told.append((key, by_user)))
+def cache(told: list[tuple[Key, News]]) -> Cache:
+    return Cache(lambda key, news: told.append((key, news)))
 
 
-def test_news_are_told_once(cache: Cache, told: list[tuple[Key, bool]]) -> None:
+def test_news_are_told_once(cache: Cache, told: list[tuple[Key, News]]) -> None:
     cache.put_resource(resource(5))
     cache.put_resource(resource(5))
     cache.put_resource(resource(6))  # only the version is new
     cache.seen(child(7))
     cache.seen(child(8))
-    assert told == [(KEY, True), (KEY, False)]
+    assert told == [(KEY, News.RESOURCE), (KEY, News.CHILD)]
+
+
+def test_readiness_is_told_as_such(cache: Cache, told: list[tuple[Key, News]]) -> None:
+    facts = DeploymentFacts(1, 1, 1, 1, 1, 0, 0, False, None)
+    for version, changed in enumerate(({"ready": 0}, {"replicas": 2}, {"ready": 1}, {"replicas": 1}, {"ready": 0})):
+        facts = replace(facts, **changed)
+        cache.seen(child(version + 5, kind="Deployment", facts=facts))
+    news = [News.CHILD, News.CHILD, News.READINESS, News.CHILD, News.READINESS]
+    assert told == [(KEY, one) for one in news]
 
 
 def test_an_older_version_changes_nothing(cache: Cache) -> None:
@@ -53,29 +62,29 @@ def test_versions_are_numbers_not_texts(cache: Cache) -> None:
     assert cache.children(KEY)[0].applied_hash == "new"
 
 
-def test_our_own_write_is_no_news(cache: Cache, told: list[tuple[Key, bool]]) -> None:
+def test_our_own_write_is_no_news(cache: Cache, told: list[tuple[Key, News]]) -> None:
     cache.own_write(child(9))
     cache.seen(child(9))
     assert told == []
 
 
-def test_our_own_status_is_no_news_but_an_edit_in_its_answer_is(cache: Cache, told: list[tuple[Key, bool]]) -> None:
+def test_our_own_status_is_no_news_but_an_edit_in_its_answer_is(cache: Cache, told: list[tuple[Key, News]]) -> None:
     cache.put_resource(resource(5))
     told.clear()
     cache.own_status(resource(6, status={"phase": "Ready"}))
     assert told == []
     cache.own_status(resource(8, generation=2, status={"phase": "Ready"}))
-    assert told == [(KEY, True)]
+    assert told == [(KEY, News.RESOURCE)]
 
 
-def test_a_lost_deletion_is_found_by_the_list(cache: Cache, told: list[tuple[Key, bool]]) -> None:
+def test_a_lost_deletion_is_found_by_the_list(cache: Cache, told: list[tuple[Key, News]]) -> None:
     cache.put_resource(resource(1))
     cache.seen(child(2))
     cache.seen(child(3, name="b", uid="uid-b"))
     told.clear()
     cache.listed("Service", None, [child(3, name="b", uid="uid-b")], "10")
     assert [c.name for c in cache.children(KEY)] == ["b"]
-    assert told == [(KEY, False)]
+    assert told == [(KEY, News.CHILD)]
     assert cache.vanished(KEY, "uid-a")
 
 
@@ -118,7 +127,7 @@ def test_only_a_child_of_this_very_resource_vanishes(cache: Cache) -> None:
     assert not cache.vanished(KEY, "uid-a")
 
 
-def test_a_dropped_resource_stays_dropped_for_older_news(cache: Cache, told: list[tuple[Key, bool]]) -> None:
+def test_a_dropped_resource_stays_dropped_for_older_news(cache: Cache, told: list[tuple[Key, News]]) -> None:
     cache.put_resource(resource(5))
     cache.drop_resource(KEY, "4")
     assert cache.resource(KEY) is not None
@@ -129,26 +138,26 @@ def test_a_dropped_resource_stays_dropped_for_older_news(cache: Cache, told: lis
     assert cache.resource(KEY) is not None
 
 
-def test_a_child_whose_label_was_changed_is_missed_where_it_was(cache: Cache, told: list[tuple[Key, bool]]) -> None:
+def test_a_child_whose_label_was_changed_is_missed_where_it_was(cache: Cache, told: list[tuple[Key, News]]) -> None:
     cache.seen(child(2))
     told.clear()
     cache.seen(child(3, resource_name="b"))
-    assert told == [(KEY, False), (("ns", "b"), False)]
+    assert told == [(KEY, News.CHILD), (("ns", "b"), News.CHILD)]
     assert cache.children(KEY) == ()
     assert [c.name for c in cache.children(("ns", "b"))] == ["a"]
     told.clear()
     cache.own_write(child(4))  # our write took the label back
-    assert told == [(("ns", "b"), False)]
+    assert told == [(("ns", "b"), News.CHILD)]
     assert cache.children(("ns", "b")) == ()
     cache.seen(child(3, resource_name="b"))
     assert [c.resource_version for c in cache.children(KEY)] == ["4"]
 
 
-def test_a_list_shows_that_a_label_was_changed(cache: Cache, told: list[tuple[Key, bool]]) -> None:
+def test_a_list_shows_that_a_label_was_changed(cache: Cache, told: list[tuple[Key, News]]) -> None:
     cache.seen(child(2))
     told.clear()
     cache.listed("Service", None, [child(3, resource_name="b")], "10")
-    assert (KEY, False) in told
+    assert (KEY, News.CHILD) in told
     assert cache.children(KEY) == ()
     assert not cache.vanished(KEY, "uid-a")
 

@@ -55,6 +55,16 @@ def test_a_key_in_work_is_not_given_to_a_second_worker(queue: WorkQueue) -> None
     assert queue.take()[0] == A
 
 
+def test_readiness_goes_before_everything(queue: WorkQueue) -> None:
+    queue.add(A)
+    queue.add(B, lane=Lane.RESYNC)
+    queue.add(C, lane=Lane.READINESS)
+    assert queue.depth == 3
+    queue.add(B, lane=Lane.READINESS)
+    assert [queue.take()[0] for _ in range(3)] == [C, B, A]
+    assert queue.take() == (None, None)
+
+
 def test_changes_go_before_resync(queue: WorkQueue) -> None:
     queue.add(A, lane=Lane.RESYNC)
     queue.add(B, lane=Lane.RESYNC)

@@ -7,9 +7,10 @@ import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
-from modelport.app.operator import COALESCE, FINISH_WITHIN
+from modelport.app.operator import FINISH_WITHIN, take_in
 from modelport.control.apply import Applier
 from modelport.control.cache import Cache
 from modelport.control.evidence import Evidence
@@ -73,7 +74,7 @@ class Operator:
         self._current: ContextVar[Resource | None] = ContextVar("current", default=None)
         self.loop = VirtualLoop(clock)
         self.session = Session(server, wire, name, self._sending)
-        self.cache = Cache(self._changed)
+        self.cache = Cache(partial(take_in, self.queue))
         self.elector: Elector | None = None
         self._stop = asyncio.Event()
         self._main = self.loop.create_task(self._run())
@@ -150,9 +151,6 @@ class Operator:
     def _died(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and not self.exited:
             self._wrong(f"{self.name}: {task.get_name()} ended: {task.exception()!r}")
-
-    def _changed(self, key: Key, by_user: bool) -> None:
-        self.queue.add(key, after=0.0 if by_user else COALESCE)
 
     async def _reconcile(self, key: Key) -> Outcome:
         if key in self._working:

@@ -12,6 +12,7 @@ import signal
 import socket
 import uuid
 from dataclasses import dataclass
+from functools import partial
 
 from modelport.api import names
 from modelport.app import watching
@@ -23,12 +24,13 @@ from modelport.app.scope import Scope, Shard
 from modelport.app.settings import Settings
 from modelport.asking.parent import Asking
 from modelport.control.apply import Applier
-from modelport.control.cache import Cache
+from modelport.control.cache import Cache, News
 from modelport.control.evidence import Evidence
 from modelport.control.presence import Presence
 from modelport.control.publish import Publisher
+from modelport.control.quarantine import Quarantine
 from modelport.control.questions import Questions
-from modelport.control.queue import WorkQueue
+from modelport.control.queue import Lane, WorkQueue
 from modelport.control.reconcile import Reconciler
 from modelport.control.resync import Resync
 from modelport.control.worker import Workers
@@ -46,8 +48,8 @@ from modelport.state.project import project_child
 
 logger = logging.getLogger(__name__)
 
-COALESCE = 0.01
-"""Seconds that a child's change waits for the others of the same roll-out."""
+COALESCE = {News.RESOURCE: 0.0, News.READINESS: 0.01, News.CHILD: 0.1}
+"""Seconds that a change waits for the others of the same roll-out."""
 FINISH_WITHIN = 10.0
 _CRD_EVERY = 2.0
 
@@ -68,6 +70,11 @@ def identity() -> str:
     return os.environ.get("POD_NAME") or f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
 
 
+def take_in(queue: WorkQueue, key: Key, news: News) -> None:
+    """What the cache tells becomes work: at once for users, together with what follows for children."""
+    queue.add(key, after=COALESCE[news], lane=Lane.READINESS if news is News.READINESS else Lane.CHANGE)
+
+
 class Operator:
     """One process of the operator."""
 
@@ -77,7 +84,7 @@ class Operator:
         self._scope = Scope(settings.namespaces, options.shard)
         self.metrics = Metrics()
         self.queue = WorkQueue()
-        self.cache = Cache(self._changed)
+        self.cache = Cache(partial(take_in, self.queue))
         self._transport = Transport(connection, self.metrics.request, Pace(waited=self.metrics.throttled))
         lease_in = settings.lease.namespace or own_namespace() or "default"
         self.elector = Elector(
@@ -85,7 +92,8 @@ class Operator:
         )
         cluster = ApiCluster(self._transport, self.elector.check, self._scope.covers)
         self._asking = Asking()
-        self._questions = Questions(self._asking, settings.door.mode, self.queue.add, self.metrics)
+        self._questions = Questions(self._asking, settings.door.mode, self._answered, self.metrics)
+        publisher = Publisher(cluster, self.cache, Recorder(cluster, identity()))
         reconciler = Reconciler(
             self.cache,
             settings.platform(),
@@ -93,10 +101,11 @@ class Operator:
             presence=Presence(cluster, self.cache, self.metrics),
             evidence=Evidence(cluster, settings.diagnosis.read_logs),
             questions=self._questions,
-            publisher=Publisher(cluster, self.cache, Recorder(cluster, identity())),
+            publisher=publisher,
         )
         history = History(reconciler.reconcile)
-        self._workers = Workers(self.queue, history.reconcile, self.metrics, settings.workers)
+        quarantine = Quarantine(history.reconcile, self.cache, publisher)
+        self._workers = Workers(self.queue, quarantine.reconcile, self.metrics, settings.workers)
         self._resync = Resync(cluster, self.cache, self.queue, self.metrics, self._scope.namespaces)
         self._watches = {
             f"watch of {kind.plural} in {namespace or 'all namespaces'}": Watch(
@@ -179,8 +188,8 @@ class Operator:
                 logger.warning("%s is not served: %s", path, problem)
             await asyncio.sleep(_CRD_EVERY)
 
-    def _changed(self, key: Key, by_user: bool) -> None:
-        self.queue.add(key, after=0.0 if by_user else COALESCE)
+    def _answered(self, key: Key) -> None:
+        self.queue.add(key, lane=Lane.READINESS)
 
     def _ready(self) -> bool:
         return not self._stop.is_set() and all(watch.synced.is_set() for watch in self._watches.values())

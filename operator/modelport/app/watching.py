@@ -34,9 +34,41 @@ def settings() -> kopf.OperatorSettings:
     chosen.queueing.idle_timeout = 1.0
     chosen.execution.max_workers = 1
     chosen.persistence.finalizer = f"{names.GROUP}/unused"
-    chosen.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=names.GROUP)
-    chosen.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=names.GROUP)
+    chosen.persistence.progress_storage = _NoProgress()
+    chosen.persistence.diffbase_storage = _NoComparison()
     return chosen
+
+
+class _NoComparison(kopf.DiffBaseStorage):  # type: ignore[misc]  # kopf exports it without a type
+    """kopf copies each body to compare it with the last one, though only handlers that we have none of would be told."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
+
+
+class _NoProgress(kopf.ProgressStorage):  # type: ignore[misc]
+    """kopf keeps the progress of handlers that we have none of."""
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
+
+    def purge(self, **_: Any) -> None:
+        return None
+
+    def touch(self, **_: Any) -> None:
+        return None
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        return essence
 
 
 def registry(cache: Cache, connection: Connection, ours: Callable[[str], bool]) -> kopf.OperatorRegistry:

@@ -9,19 +9,31 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from enum import Enum, auto
 
-from modelport.state.observed import Child, Key, Resource
+from modelport.state.observed import Child, DeploymentFacts, Key, PodFacts, Resource
 
 Name = tuple[str, str]
 """(kind, name) of an object that belongs to a resource."""
 _TOMBSTONES = 4096
 
 
+class News(Enum):
+    """What has changed about a resource."""
+
+    RESOURCE = auto()
+    """The resource itself: a user waits."""
+    READINESS = auto()
+    """Something has begun, or ceased, to be ready: everybody who uses the model waits."""
+    CHILD = auto()
+    """Anything else about its children."""
+
+
 class Cache:
     """ModelDeployments and everything that carries their label."""
 
-    def __init__(self, changed: Callable[[Key, bool], None] = lambda key, by_user: None) -> None:
-        """`changed` is told which resource something changed for, and whether it was the resource itself."""
+    def __init__(self, changed: Callable[[Key, News], None] = lambda key, news: None) -> None:
+        """`changed` is told which resource something changed for, and what."""
         self.changed = changed
         self._resources: dict[Key, Resource] = {}
         self._children: dict[Key, dict[Name, Child]] = {}
@@ -57,7 +69,7 @@ class Cache:
             return
         self._resources[key] = resource
         if known is None or known != replace(resource, resource_version=known.resource_version):
-            self.changed(key, True)
+            self.changed(key, News.RESOURCE)
 
     def own_status(self, resource: Resource) -> None:
         """The answer to a status write of ours: news only if it shows more than the status that was written."""
@@ -67,7 +79,7 @@ class Cache:
             return
         self._resources[key] = resource
         if known is None or known != replace(resource, resource_version=known.resource_version, status=known.status):
-            self.changed(key, True)
+            self.changed(key, News.RESOURCE)
 
     def drop_resource(self, key: Key, version: str | None = None) -> None:
         """It is gone; with a version, only if nothing newer is known."""
@@ -77,12 +89,14 @@ class Cache:
         del self._resources[key]
         self._vanished.pop(key, None)
         self._bury("ModelDeployment", key, version or known.resource_version)
-        self.changed(key, True)
+        self.changed(key, News.RESOURCE)
 
     def seen(self, child: Child) -> None:
         """A watch or the answer to a write of ours showed this."""
+        known = self._known(child)
         if self._put(child):
-            self.changed(_key(child), False)
+            ready = _readiness(known) != _readiness(child)
+            self.changed(_key(child), News.READINESS if ready else News.CHILD)
 
     def own_write(self, child: Child) -> None:
         """The answer to a write of ours: known from now on, and no news."""
@@ -93,6 +107,12 @@ class Cache:
         known = self._known(child)
         if known is not None and int(known.resource_version) <= int(child.resource_version):
             self._remove(known, child.resource_version)
+
+    def unreadable(self, kind: str, namespace: str, name: str) -> None:
+        """A watch showed it, and nobody can tell how it looks: what was known of it is out of date."""
+        label = self._labels.get((kind, namespace, name))
+        if label is not None:
+            self.missing(self._children[(namespace, label)][(kind, name)])
 
     def missing(self, child: Child) -> None:
         """A write of ours found that it is not there any more."""
@@ -134,7 +154,7 @@ class Cache:
             return False
         if known is not None and known.resource_name != child.resource_name:
             self._take_out(known)  # somebody changed the label: it is missed where it was
-            self.changed(_key(known), False)
+            self.changed(_key(known), News.CHILD)
         self._children.setdefault(_key(child), {})[(child.kind, child.name)] = child
         self._labels[_place(child)] = child.resource_name
         return known is None or known != replace(child, resource_version=known.resource_version)
@@ -146,7 +166,7 @@ class Cache:
         resource = self._resources.get(key)
         if resource is not None and child.owner_uid == resource.uid:
             self._vanished[key] = resource.uid
-        self.changed(key, False)
+        self.changed(key, News.CHILD)
 
     def _vanish(self, child: Child, version: str) -> bool:
         """Take it out; whether it was known."""
@@ -187,3 +207,13 @@ def _key(child: Child) -> Key:
 
 def _place(child: Child) -> tuple[str, str, str]:
     return (child.kind, child.namespace, child.name)
+
+
+def _readiness(child: Child | None) -> tuple[int, ...]:
+    """What serves, as far as it tells; empty where nothing does."""
+    match child.facts if child is not None else None:
+        case DeploymentFacts(updated=updated, ready=ready, available=available) if ready or available:
+            return updated, ready, available
+        case PodFacts(ready=True):
+            return (1,)
+    return ()

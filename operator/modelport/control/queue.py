@@ -24,9 +24,11 @@ FIRST_RETRY, LONGEST_RETRY = 1.0, 300.0
 class Lane(IntEnum):
     """What goes first among the keys that are due."""
 
-    CHANGE = 0
+    READINESS = 0
+    """Something serves, or serves no longer: nobody may be told late because others are being created."""
+    CHANGE = 1
     """Somebody or something changed."""
-    RESYNC = 1
+    RESYNC = 2
     """Nothing is known to have changed."""
 
 
@@ -56,7 +58,7 @@ class WorkQueue:
         self._due: dict[Key, tuple[float, Lane]] = {}
         self._heap: list[tuple[float, int, Key]] = []
         self._order = count()
-        self._ready: tuple[deque[Key], deque[Key]] = (deque(), deque())
+        self._ready: tuple[deque[Key], ...] = tuple(deque() for _ in Lane)
         self._ready_since: dict[Key, tuple[float, Lane]] = {}
         self._working: set[Key] = set()
         self._failures: dict[Key, int] = {}
