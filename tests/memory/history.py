@@ -95,7 +95,7 @@ class History:
         for watch in self._of(plural):
             watch.dumb = True
 
-    def repeat(self, plural: str, changes: int) -> None:
+    def repeat(self, plural: str, changes: int = 5) -> None:
         """Watches of that kind are told once more what so many changes, of whatever kind, have told them."""
         for watch in self._of(plural):
             watch.told = max(watch.since, self._oldest, watch.told - changes)

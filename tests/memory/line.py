@@ -29,11 +29,12 @@ _TOTAL = aiohttp.ClientTimeout(total=10)
 @dataclass(frozen=True)
 class Fault:
     """What goes wrong with one request. `answer`: the status of a refusal, 0 for a connection that is lost, -1 for none at
-    all, 200 for the right one. `carried_out`: the request has its effect all the same. `late`: seconds on its way."""
+    all, 200 for the right one. `carried_out`: the request has its effect all the same. `late`: seconds on its way, `answered_late`: on the way back."""
 
     answer: int
     carried_out: bool
     late: float = 0.0
+    answered_late: float = 0.0
     writes_only: bool = True
 
 
@@ -137,7 +138,7 @@ class Session:
             found = Answer(fault.answer, status(fault.answer, "", "as the test said"))
             found.headers = {"Retry-After": "2"} if fault.answer == 429 else {}
         if fault.answer >= 0:
-            self._wire.call_later(_WAY, self._deliver, answer, found if fault.answer else None)
+            self._wire.call_later(_WAY + fault.answered_late, self._deliver, answer, found if fault.answer else None)
 
     @staticmethod
     def _deliver(answer: asyncio.Future[Answer], found: Answer | None) -> None:

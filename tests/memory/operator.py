@@ -16,6 +16,7 @@ from modelport.control.cache import Cache
 from modelport.control.evidence import Evidence
 from modelport.control.presence import Presence
 from modelport.control.publish import Publisher
+from modelport.control.quarantine import Quarantine
 from modelport.control.questions import Questions
 from modelport.control.queue import WorkQueue
 from modelport.control.reconcile import Outcome, Reconciler
@@ -74,6 +75,7 @@ class Operator:
         self._current: ContextVar[Resource | None] = ContextVar("current", default=None)
         self.loop = VirtualLoop(clock)
         self.session = Session(server, wire, name, self._sending)
+        self.queue = WorkQueue(clock)
         self.cache = Cache(partial(take_in, self.queue))
         self.elector: Elector | None = None
         self._stop = asyncio.Event()
@@ -103,8 +105,8 @@ class Operator:
         await real.close()
         self.elector = Elector(ApiLeases(transport, LEASES, "modelport"), self.name, clock)
         cluster = ApiCluster(transport, self.elector.check)
-        self.queue = WorkQueue(clock)
         meter: Any = Meter()
+        publisher = Publisher(cluster, self.cache, Recorder(cluster, self.name), clock)
         questions = Questions(Door(), "service", self.queue.add, meter, clock)
         self._reconciler = Reconciler(
             self.cache,
@@ -113,9 +115,10 @@ class Operator:
             presence=Presence(cluster, self.cache, meter),
             evidence=Evidence(cluster, logs_allowed=True, clock=clock),
             questions=questions,
-            publisher=Publisher(cluster, self.cache, Recorder(cluster, self.name), clock),
+            publisher=publisher,
         )
-        workers = Workers(self.queue, self._reconcile, meter, WORKERS)
+        quarantine = Quarantine(self._reconcile, self.cache, publisher, clock)
+        workers = Workers(self.queue, quarantine.reconcile, meter, WORKERS)
         resync = Resync(cluster, self.cache, self.queue, meter, ())
         watches = [Watch(cluster, kind, None, project_child, self.cache) for kind in WATCHED]
 
