@@ -22,6 +22,9 @@ def main() -> None:
     """Measure, then print, write and draw."""
     options = _parser().parse_args()
     try:
+        if options.profile:
+            _profile(options)
+            return
         measured = list(_measured(options))
     except (SetupError, contender.ContenderError, BenchError) as problem:
         say(f"error: {problem}")
@@ -37,10 +40,23 @@ def main() -> None:
     console.print(f"{folder / 'results.json'}\n{folder / 'growth.png'}", soft_wrap=True)
 
 
+def _profile(options: argparse.Namespace) -> None:
+    """Only the last contender, with the most resources up to a thousand."""
+    one = [*_contenders(options)][-1]
+    size = max((size for size in options.sizes if size <= 1000), default=options.sizes[0])
+    say(f"{one.name} with {size}, sampled")
+    run.profile(one, size, options.profile)
+    print(options.profile)
+
+
+def _contenders(options: argparse.Namespace) -> Iterator[Contender]:
+    yield from (contender.load(contender.HERE / f"{name}.yaml") for name in options.contenders.split(","))
+    yield from (contender.load(path) for path in options.contender)
+
+
 def _measured(options: argparse.Namespace) -> Iterator[result.Result]:
     """Each contender with each number of resources; one that others disturbed is measured once more."""
-    contenders = [_load(name) for name in options.contenders.split(",")]
-    contenders += [contender.load(path) for path in options.contender]
+    contenders = list(_contenders(options))
     for size in options.sizes:
         chosen = run.Options(
             idle=options.idle if size >= 1000 else 0.0,
@@ -61,10 +77,6 @@ def _undisturbed(one: Contender, size: int, chosen: run.Options, *, keep: bool) 
     return min(first, again, key=lambda each: each.foreign_share)
 
 
-def _load(name: str) -> Contender:
-    return contender.load(contender.HERE / f"{name}.yaml")
-
-
 def _sizes(text: str) -> list[int]:
     return sorted({int(size) for size in text.split(",")})
 
@@ -79,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--idle", type=float, default=60, help="seconds to look on while nothing happens")
     parser.add_argument("--change-up-to", type=int, default=1000, help="the largest size at which all are changed, too")
     parser.add_argument("--keep-disturbed", action="store_true", help="measure once, and mark what others disturbed")
+    parser.add_argument("--profile", type=Path, metavar="FILE", help="no table: a flame graph (.svg) or stacks (.txt)")
     parser.add_argument("--out", type=Path, help="folder of results.json and growth.png")
     return parser
 

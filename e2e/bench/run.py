@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -73,6 +74,25 @@ class Run:
             if self._options.latency:
                 await self._latency(fleet)
         return self.result
+
+    async def profile(self, output: Path) -> None:
+        """Sample the operator's process while resources are created, and nothing else."""
+        names = [f"model-{number:05}" for number in range(self._size)]
+        async with self._stage() as fleet:
+            with self._sampled(output):
+                await self._create(fleet, names)
+
+    @contextmanager
+    def _sampled(self, output: Path) -> Iterator[None]:
+        """A flame graph, or with another suffix than .svg the stacks with their counts."""
+        form = "flamegraph" if output.suffix == ".svg" else "raw"
+        command = [str(Path(sys.executable).with_name("py-spy")), "record", "--rate", "99", "--format", form]
+        sampler = self._launch("py-spy", [*command, "--output", str(output), "--pid", str(self._pid)], self._folder)
+        try:
+            yield
+        finally:
+            sampler.send_signal(signal.SIGINT)
+            sampler.wait(60)
 
     @asynccontextmanager
     async def _stage(self) -> AsyncIterator[Fleet]:
@@ -328,6 +348,15 @@ def measure(contender: Contender, size: int, options: Options) -> Result:
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     try:
         return asyncio.run(Run(contender, size, options, folder).measure())
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def profile(contender: Contender, size: int, output: Path) -> None:
+    """Where the operator spends its time while so many resources are created."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-"))
+    try:
+        asyncio.run(Run(contender, size, Options(), folder).profile(output.absolute()))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
