@@ -7,6 +7,7 @@ its timers overdue when it goes on.
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
@@ -49,8 +50,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def next_timer(self) -> float:
         """When something is due next, if nothing happens."""
-        timers = self._scheduled  # type: ignore[attr-defined]
-        return min((timer.when() for timer in timers if not timer.cancelled()), default=inf)
+        timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        while timers and timers[0].cancelled():
+            self._timer_cancelled_count -= 1
+            heapq.heappop(timers)._scheduled = False  # type: ignore[attr-defined]
+        return timers[0].when() if timers else inf
 
     def end(self) -> None:
         """Cancel everything, let it come to its end, and close."""

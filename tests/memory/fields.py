@@ -74,8 +74,10 @@ def pruned(value: Any, last: FieldSet, managed: FieldSet, kind: Type) -> Any:
     return _without(value, tree((everything - _with_named(claimed(left, kind), kind)) & before), kind)
 
 
+@lru_cache(maxsize=4096)
 def tree(fields: FieldSet) -> dict[str, Any]:
-    """FieldsV1: steps that lead to others, with `.` where a path that others begin with is itself in the set."""
+    """FieldsV1: steps that lead to others, with `.` where a path that others begin with is itself in the set. Shared by
+    all who ask, and never to be changed."""
     root: dict[str, Any] = {}
     for path in ordered(fields):
         node = root
@@ -114,6 +116,8 @@ def _claimed(value: Any, kind: Type, path: Path) -> Iterator[Path]:
 
 
 def _compare(old: Any, new: Any, kind: Type, path: Path, into: Comparison) -> None:
+    if old == new:
+        return
     sides = [side for side in (old, new) if side is not _ABSENT]
     if all(isinstance(side, Mapping) for side in sides) and not kind.atomic_map and any(sides):
         left, right = ({} if side is _ABSENT else side for side in (old, new))
@@ -126,7 +130,7 @@ def _compare(old: Any, new: Any, kind: Type, path: Path, into: Comparison) -> No
         )
         for step in {**left, **right}:
             _compare(left.get(step, _ABSENT), right.get(step, _ABSENT), kind.item, (*path, step), into)
-    elif len(sides) == 2 and old != new:
+    elif len(sides) == 2:
         into.modified.add(path)  # type: ignore[attr-defined]
     if old is _ABSENT:
         into.added.add(path)  # type: ignore[attr-defined]

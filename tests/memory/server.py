@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from modelport.kube import kinds
@@ -38,20 +39,20 @@ _GENERATIONS = frozenset({"Deployment", "ReplicaSet", "ModelDeployment", "Pod"})
 """Kinds whose generation counts the changes of their specs."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stored:
     """An object and who owns its fields. Never changed: a write puts another in its place."""
 
     body: Json
     managers: Managers
 
-    @property
+    @cached_property
     def document(self) -> dict[str, Any]:
         """As it is answered."""
         body = self.read
         return {**body, "metadata": {**body["metadata"], **documented(self.managers)}}
 
-    @property
+    @cached_property
     def read(self) -> Json:
         """As it is decoded; a custom resource's status has its defaults, which are not kept before the next write."""
         return defaulted(self.body)
