@@ -62,6 +62,7 @@ class Operator:
     kubeconfig: Path
     log: Path
     arguments: list[str]
+    program: tuple[str, ...] = ("-m", "modelport")
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
 
@@ -76,7 +77,7 @@ class Operator:
         """Start it as the container of a pod, which is its name in the Lease."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        command = [sys.executable, "-m", "modelport", "run", "--port", str(self.port), *self.arguments]
+        command = [sys.executable, *self.program, "run", "--port", str(self.port), *self.arguments]
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "POD_NAME": pod}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stderr=log, stdin=subprocess.DEVNULL)

@@ -55,4 +55,15 @@ def test_an_object_that_is_gone_is_told_from_one_that_was_changed(said: str, ano
 def test_codes_without_a_class_of_their_own_may_be_tried_again() -> None:
     for code in (429, 500, 503):
         assert isinstance(error(code, None), Unavailable)
-    assert isinstance(error(500, {"message": "failed to create typed patch object (a): field not declared"}), Invalid)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "failed to create typed patch object (a): field not declared",
+        "etcdserver: request is too large",
+        "rpc error: code = ResourceExhausted desc = trying to send message larger than max (2900871 vs. 2097152)",
+    ],
+)
+def test_what_will_never_be_taken_is_told_from_what_may_be_tried_again(said: str) -> None:
+    assert isinstance(error(500, {"message": said}), Invalid)

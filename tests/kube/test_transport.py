@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -156,6 +157,28 @@ async def test_a_pause_that_one_write_was_asked_for_holds_the_others(
     await transport.request("GET", "/x", verb="get", resource="things")
     assert time.monotonic() - started < 1.0
     assert min(await asyncio.gather(first, write(), write())) >= 1.0
+
+
+async def test_what_orjson_finds_too_deep_is_read_all_the_same(
+    script: tuple[Script, Transport, list[tuple[str, str, int]], Path],
+) -> None:
+    server, transport, _, _ = script
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    try:
+        server.answers = [web.Response(text='{"a":' * 9_000 + "1" + "}" * 9_000)]
+        assert await send(transport)
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+async def test_an_answer_that_is_no_json_is_unavailable(
+    script: tuple[Script, Transport, list[tuple[str, str, int]], Path],
+) -> None:
+    server, transport, _, _ = script
+    server.answers = [web.Response(text="<html>a proxy's</html>")]
+    with pytest.raises(Unavailable, match="no answer from the API server"):
+        await transport.request("GET", "/x", verb="get", resource="things", attempts=1)
 
 
 async def test_no_connection_is_unavailable(tmp_path: Path) -> None:

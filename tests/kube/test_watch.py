@@ -14,7 +14,8 @@ from modelport.kube import watch as module
 from modelport.kube.client import Page
 from modelport.kube.errors import Gone, Unavailable
 from modelport.kube.kinds import SERVICE, Kind
-from modelport.kube.watch import Watch
+from modelport.kube.watch import Project, Watch
+from modelport.state.observed import Child
 from modelport.state.project import project_child
 
 KEY = ("ns", "a")
@@ -93,8 +94,10 @@ class Server:
 
 
 @asynccontextmanager
-async def watching(server: Server, cache: Cache, noted: list[str]) -> AsyncGenerator[Watch, None]:
-    watch = Watch(server, SERVICE, None, project_child, cache, lambda kind, why: noted.append(why))  # type: ignore[arg-type]
+async def watching(
+    server: Server, cache: Cache, noted: list[str], project: Project = project_child
+) -> AsyncGenerator[Watch, None]:
+    watch = Watch(server, SERVICE, None, project, cache, lambda kind, why: noted.append(why))  # type: ignore[arg-type]
     task = asyncio.create_task(watch.run())
     await watch.synced.wait()
     yield watch
@@ -203,3 +206,52 @@ async def test_a_bookmark_moves_the_point_from_which_the_stream_goes_on() -> Non
     async with watching(server, cache, []) as watch:
         server.bookmark()
         await until(lambda: watch.version == str(server.version))
+
+
+def odd(raw: dict[str, Any]) -> Child:
+    """A projection that fails on one object."""
+    if raw["metadata"]["name"] == "odd":
+        raise KeyError("ours")
+    return project_child(raw)
+
+
+async def test_an_object_that_cannot_be_read_counts_as_missing_and_disturbs_no_other() -> None:
+    server, cache, noted = Server(), Cache(), list[str]()
+    server.put("odd")
+    server.put("one")
+    async with watching(server, cache, noted, odd):
+        assert names(cache) == {"one"}
+        server.put("odd")
+        server.put("two")
+        await until(lambda: names(cache) == {"one", "two"})
+        server.remove("odd")
+        server.remove("one")
+        await until(lambda: names(cache) == {"two"})
+    assert (noted, server.lists) == ([], 1)
+
+
+async def test_what_was_known_of_an_object_goes_when_it_cannot_be_read_any_more() -> None:
+    server, cache, fails = Server(), Cache(), set[str]()
+
+    def project(raw: dict[str, Any]) -> Child:
+        return odd({**raw, "metadata": {**raw["metadata"], "name": "odd"}}) if fails else project_child(raw)
+
+    server.put("one")
+    async with watching(server, cache, [], project):
+        assert names(cache) == {"one"}
+        fails.add("now")
+        server.put("one")
+        await until(lambda: names(cache) == set())
+        fails.clear()
+        server.put("one")
+        await until(lambda: names(cache) == {"one"})
+
+
+async def test_events_that_make_no_sense_are_followed_by_a_look_at_all() -> None:
+    server, cache, noted = Server(), Cache(), list[str]()
+    server.put("one")
+    async with watching(server, cache, noted):
+        server.history.append({"type": "ADDED", "object": {"metadata": {"resourceVersion": "11"}}})
+        server.put("two")
+        await until(lambda: names(cache) == {"one", "two"} and server.lists == 2)
+    assert noted == ["failed"]

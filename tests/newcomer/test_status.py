@@ -27,6 +27,7 @@ ELSEWHERE = {
     Reason.FORBIDDEN: "test_refused.py",
     Reason.UNAVAILABLE: "test_refused.py",
     Reason.MODEL_MISSING: "tests/state and e2e: the pod's log says so, which only a kubelet can hand out",
+    Reason.INTERNAL_ERROR: "tests/engine/test_bad_input.py: no resource that anybody writes should get it",
     Reason.TERMINATING: "below",
 }
 

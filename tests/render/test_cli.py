@@ -74,6 +74,7 @@ def test_settings_of_the_installation(tmp_path: Path) -> None:
 
 def test_what_is_no_yaml_and_what_is_no_resource() -> None:
     assert "is not YAML" in run("-f", "-", stdin="a: [").stderr
+    assert "is nested too deeply" in run("-f", "-", stdin="[" * 5000).stderr
     assert run("-f", "-", stdin=BAD.split("spec:")[0]).stderr == "bad: spec: metadata.name and spec are required\n"
 
 

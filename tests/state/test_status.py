@@ -12,7 +12,7 @@ from modelport.render.desired import Invalid
 from modelport.runtimes.base import Problem
 from modelport.state.observed import Door, DoorResult, Observed, Obstacle
 from modelport.state.question import question_due
-from modelport.state.status import event_for, summarise, worth_writing
+from modelport.state.status import broken, event_for, summarise, worth_writing
 
 from .world import (
     AGENT,
@@ -398,3 +398,29 @@ def test_a_waiting_pod_names_what_has_to_exist() -> None:
     desired = desire(vllm={"apiKey": {"name": "key", "key": "token"}})
     status = told(observe(counts(0), (pod(*PULLING, spec_hash=desired.spec_hash),), desired=desired), desired)
     assert "Secret key" in status["message"]
+
+
+def test_where_the_operator_fails_nothing_more_is_claimed_than_was_said_last() -> None:
+    status = broken(resource(2, READY), LATER, "it fails")
+    assert words(status) == {
+        "Ready": "Unknown InternalError",
+        "Available": "True Ready",
+        "Stalled": "True InternalError",
+    }
+    assert (status["phase"], status["message"], status["observedGeneration"]) == ("InternalError", "it fails", 2)
+    assert (status["url"], status["provedHash"]) == (READY["url"], READY["provedHash"])
+    assert broken(resource(2, status), LATER, "it fails") == status, "a status is a fixed point"
+    event = event_for(READY, status)
+    assert event is not None
+    assert (event.type, event.reason) == ("Warning", "InternalError")
+    assert words(broken(resource(), LATER, "it fails")) == {
+        "Ready": "Unknown InternalError",
+        "Stalled": "True InternalError",
+    }
+
+
+def test_a_resource_that_the_operator_failed_on_is_judged_anew() -> None:
+    failed = broken(resource(1, READY), LATER, "it fails")
+    assert words(told(up(resource(1, failed)))) == {"Ready": "True Ready", "Available": "True Ready"}
+    fresh = broken(resource(), LATER, "it fails")
+    assert told(observe(counts(0, seen=0), sets=(), of=resource(1, fresh)))["phase"] == "Creating"

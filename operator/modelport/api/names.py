@@ -90,6 +90,7 @@ class Reason(StrEnum):
     WRONG_ANSWER = "WrongAnswer"
     MODEL_MISSING = "ModelMissing"
     INVALID_SPEC = "InvalidSpec"
+    INTERNAL_ERROR = "InternalError"
     NAME_TAKEN = "NameTaken"
     WAITING_FOR_CLEANUP = "WaitingForCleanup"
     FIELD_CONFLICT = "FieldConflict"

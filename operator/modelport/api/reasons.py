@@ -84,6 +84,12 @@ REASONS: Mapping[Reason, ReasonInfo] = {
         "Correct the field that the message names. `modelport render -f FILE` shows the same message offline.",
         terminal=True,
     ),
+    Reason.INTERNAL_ERROR: ReasonInfo(
+        "The operator itself fails on this resource: a mistake of ours. What runs already is left as it is, and no other"
+        " resource is disturbed.",
+        "Change the spec, or update the operator: either is tried at once. Please report the traceback in its log.",
+        terminal=True,
+    ),
     Reason.NAME_TAKEN: ReasonInfo(
         "An object of that name exists and belongs to somebody else. It is not touched.",
         "Delete it, or give the ModelDeployment another name. The message says who manages it.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from modelport.app.scope import Shard, namespaces
 from modelport.app.settings import DEFAULT_FILE, SettingsError, load
 from modelport.kube.connection import Connection
 from modelport.kube.errors import Unavailable
+
+_DEEPEST = 100_000
+"""The API server keeps resources of nearly 10,000 maps in one another, each of which kopf copies with several calls."""
 
 
 def _checked(parse: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
@@ -72,6 +76,7 @@ def run(
     except SettingsError as problem:
         raise click.ClickException(str(problem)) from problem
     logs.configure(settings.log_level)
+    sys.setrecursionlimit(_DEEPEST)
     asyncio.run(_run(Options(settings, kubeconfig, port, debug_port, shard)))
 
 

@@ -132,6 +132,8 @@ def _load(file: IO[str]) -> list[Any]:
         return [document for document in yaml.load_all(file, Loader=_Loader) if document is not None] or [None]
     except yaml.YAMLError as error:
         raise click.ClickException(f"{file.name}: is not YAML: {error}") from error
+    except RecursionError as error:
+        raise click.ClickException(f"{file.name}: is nested too deeply to be read") from error
 
 
 def _name(document: Mapping[str, Any]) -> str:

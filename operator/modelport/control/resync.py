@@ -41,6 +41,8 @@ class Resync:
                     await self.compare(scope)
             except ApiError as problem:
                 logger.warning("resync: %s", problem)
+            except Exception:  # a mistake of ours: better without this net than without the operator
+                logger.error("resync failed", exc_info=True)
             for resource in list(self._cache.resources()):
                 self._queue.add((resource.namespace, resource.name), lane=Lane.RESYNC)
 

@@ -9,12 +9,10 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import orjson
-
 from modelport.api.names import FIELD_MANAGER
 from modelport.kube.errors import NotFound, error
 from modelport.kube.kinds import EVENT, MODEL_DEPLOYMENT, POD, Kind
-from modelport.kube.transport import Gate, Transport
+from modelport.kube.transport import Gate, Transport, decode
 
 Json = Mapping[str, Any]
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
@@ -155,7 +153,7 @@ class ApiCluster:
         )
         async with stream as content:
             while line := await content.readline():
-                event = orjson.loads(line)
+                event = decode(line)
                 if event["type"] == "ERROR":
                     raise error(event["object"].get("code", 500), event["object"])
                 if event["type"] == "BOOKMARK" or self._ours(event["object"]["metadata"]["namespace"]):

@@ -93,8 +93,11 @@ _BY_CODE: dict[int, type[ApiError]] = {
 }
 
 
-_NOT_OF_THE_SCHEMA = "failed to create typed patch object"
-"""What the API server says, with code 500, of an apply with a field that the kind does not have."""
+_NEVER = re.compile(
+    "^failed to create typed patch object|etcdserver: request is too large|trying to send message larger"
+)
+"""What the API server says, with code 500, of an apply with a field that the kind does not have, and of an object that is
+too large to be kept."""
 
 
 def error(code: int, status: Any) -> ApiError:
@@ -102,5 +105,5 @@ def error(code: int, status: Any) -> ApiError:
     body = status if isinstance(status, Mapping) else {}
     message = str(body.get("message") or f"the API server answered {code}")
     details = body.get("details")
-    kind = Invalid if message.startswith(_NOT_OF_THE_SCHEMA) else _BY_CODE.get(code, Unavailable)
+    kind = Invalid if _NEVER.search(message) else _BY_CODE.get(code, Unavailable)
     return kind(code, message, details if isinstance(details, Mapping) else None)

@@ -35,6 +35,9 @@ class Sink(Protocol):
     def lost(self, child: Child) -> None:
         """It was deleted; this is how it looked last."""
 
+    def unreadable(self, kind: str, namespace: str, name: str) -> None:
+        """It exists, and nobody can tell how it looks."""
+
     def listed(self, kind: str, namespace: str | None, children: list[Child], resource_version: str) -> None:
         """These are all that there were at this resource version."""
 
@@ -83,6 +86,10 @@ class Watch:
             except (ApiError, OSError, ValueError) as problem:  # ValueError: a line cut off in the middle
                 self._note("failed")
                 logger.warning("watch of %s: %s", self._kind.plural, problem)
+            except Exception:  # what is told makes no sense to us: look at all again
+                self._note("failed")
+                logger.error("watch of %s failed", self._kind.plural, exc_info=True)
+                self.version = None
             if self._heard or (began is not None and time.monotonic() - began > pause):
                 pause = _PAUSE
             if not (ended_well and self._heard):
@@ -94,7 +101,7 @@ class Watch:
         version = ""
         async with aclosing(self._cluster.pages(self._kind, self._namespace, LABEL_NAME)) as pages:
             async for page in pages:
-                children += [self._projected(item) for item in page.items]
+                children += [child for item in page.items if (child := self._projected(item)) is not None]
                 version = page.resource_version
         self._sink.listed(self._kind.name, self._namespace, children, version)
         self.version = version
@@ -107,16 +114,29 @@ class Watch:
             async for event in events:
                 self._heard = True
                 item = event["object"]
-                if event["type"] == "DELETED":
-                    self._sink.lost(self._projected(item))
-                elif event["type"] != "BOOKMARK":
-                    self._sink.seen(self._projected(item))
+                if event["type"] != "BOOKMARK":
+                    self._hand_over(item, deleted=event["type"] == "DELETED")
                 self.version = item["metadata"]["resourceVersion"]
 
-    def _projected(self, item: dict[str, Any]) -> Child:
-        """Items of a LIST carry no kind, and metadata alone another one."""
+    def _hand_over(self, item: dict[str, Any], *, deleted: bool) -> None:
+        child = self._projected(item)
+        if child is None:
+            self._sink.unreadable(self._kind.name, item["metadata"]["namespace"], item["metadata"]["name"])
+        elif deleted:
+            self._sink.lost(child)
+        else:
+            self._sink.seen(child)
+
+    def _projected(self, item: dict[str, Any]) -> Child | None:
+        """Items of a LIST carry no kind, and metadata alone another one. One that our own mistake keeps us from reading must
+        not cost the others: it counts as missing, and whoever needs it asks for it."""
         item["kind"] = self._kind.name
-        return self._project(item)
+        try:
+            return self._project(item)
+        except Exception:
+            where = (item["metadata"].get("namespace"), item["metadata"].get("name"))
+            logger.error("%s %s/%s cannot be read", self._kind.name, *where, exc_info=True)
+            return None
 
     def _note(self, why: str) -> None:
         self._reconnected(self._kind.name, why)

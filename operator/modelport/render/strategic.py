@@ -8,6 +8,7 @@ merged item by item, other lists are replaced; `$patch`, `$retainKeys`, `$delete
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -57,9 +58,9 @@ def _merge_map(original: Mapping[str, Any], patch: Mapping[str, Any], kind: str 
         name = key.removeprefix(DELETE_SCALARS)
         here = f"{path}.{name}"
         if name != key:
-            gone = _list(value, here)
+            gone = _places(_list(value, here))
             if name in result:
-                result[name] = [item for item in _list(result[name], here) if item not in gone]
+                result[name] = [item for item in _list(result[name], here) if _identity(item) not in gone]
         elif value is None:
             result.pop(name, None)
         elif name not in result:
@@ -79,7 +80,8 @@ def _merge_value(original: Any, patch: Any, field: Mapping[str, Any], path: str)
         if "key" in field:
             return _merge_list(original, items, field, path)
         if field.get("merge"):
-            added = [item for index, item in enumerate(items) if item not in original and item not in items[:index]]
+            known = _places(original)
+            added = [items[index] for identity, index in _places(items).items() if identity not in known]
             return _arranged([*original, *added], items, original)
         return _bare(items)
     return _plain(patch)
@@ -98,14 +100,13 @@ def _merge_list(original: Sequence[Any], patch: Sequence[Any], field: Mapping[st
     plain = [item for item in patch if DIRECTIVE not in item]
     if any(item.get(DIRECTIVE) == "replace" for item in patch):
         return [_bare(item) for item in plain]
-    gone = [item[key] for item in patch if item.get(DIRECTIVE) == "delete"]
+    gone = _places([item for item in patch if item.get(DIRECTIVE) == "delete"], key)
     kept = [item for item in original if _identity(item, key) not in gone]
-    merged = list(kept)
+    merged, places = list(kept), _places(kept, key)
     for item in plain:
-        here = f"{path}[{item[key]}]"
-        found = [index for index, other in enumerate(merged) if _identity(other, key) == item[key]]
-        if found:
-            merged[found[0]] = _merge_map(merged[found[0]], item, field.get("type"), here)
+        place = places.setdefault(_identity(item, key), len(merged))
+        if place < len(merged):
+            merged[place] = _merge_map(merged[place], item, field.get("type"), f"{path}[{item[key]}]")
         else:
             merged.append(_bare(item))
     return _arranged(merged, plain, kept, key)
@@ -117,21 +118,30 @@ def _arranged(
     """The order that the API server gives a merged list: the patch's order among its items, the original's among the
     others, and of two such items the one from the patch first unless both were in the original in the other order."""
 
-    wanted, known = [_identity(item, key) for item in patch], [_identity(item, key) for item in original]
-    others = [item for item in merged if _identity(item, key) not in wanted]
-    patched = [item for item in merged if _identity(item, key) in wanted]
-    patched.sort(key=lambda item: wanted.index(_identity(item, key)))
+    wanted, known = _places(patch, key), _places(original, key)
+    others = deque(item for item in merged if _identity(item, key) not in wanted)
+    theirs = [item for item in merged if _identity(item, key) in wanted]
+    patched = deque(sorted(theirs, key=lambda item: wanted[_identity(item, key)]))
     result: list[Any] = []
     while patched and others:
-        left, right = _identity(others[0], key), _identity(patched[0], key)
-        first = right in known and known.index(left) < known.index(right)
-        result.append(others.pop(0) if first else patched.pop(0))
-    return result + others + patched
+        left, right = known[_identity(others[0], key)], known.get(_identity(patched[0], key), -1)
+        result.append(others.popleft() if left < right else patched.popleft())
+    return [*result, *others, *patched]
 
 
-def _identity(item: Any, key: str | None) -> Any:
-    """What tells an item of a merged list from the others: the value of the key, or a scalar itself."""
-    return item.get(key) if key is not None and isinstance(item, Mapping) else item
+def _places(items: Sequence[Any], key: str | None = None) -> dict[str, int]:
+    """Where each item stands first. Lists may have thousands of items, so nothing here is looked for one by one."""
+    places: dict[str, int] = {}
+    for index, item in enumerate(items):
+        places.setdefault(_identity(item, key), index)
+    return places
+
+
+def _identity(item: Any, key: str | None = None) -> str:
+    """What tells an item of a merged list from the others: the value of the key, or a scalar itself; as JSON, or for a text
+    what no other JSON begins with."""
+    value = item.get(key) if key is not None and isinstance(item, Mapping) else item
+    return f'"{value}' if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 def _ordered(result: dict[str, Any], patch: Mapping[str, Any], fields: Fields) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -57,18 +57,13 @@ def covers(owned: str | None, manifest: Mapping[str, Any]) -> bool:
     return _covered({"metadata": claimed, **rest}, tree)
 
 
-def _has_keys(item: Any, keys: Mapping[str, Any]) -> bool:
-    """Whether it is the item with those keys; a key that it leaves out has the server's default."""
-    return isinstance(item, Mapping) and all(item.get(key, value) == value for key, value in keys.items())
-
-
 def _covered(value: Any, tree: Tree) -> bool:
     if not tree or _claims_nothing(value):
         return True  # owned as a whole
     if isinstance(value, Mapping):
         return all(_child_covered(below, tree.get(f"f:{key}", _MISSING)) for key, below in value.items())
     if isinstance(value, list):
-        return all(_child_covered(item, _item_tree(item, tree)) for item in value)
+        return all(_child_covered(item, below) for item, below in _item_trees(value, tree))
     return True
 
 
@@ -81,20 +76,32 @@ def _claims_nothing(value: Any) -> bool:
     return value is None or (not value and isinstance(value, list | Mapping))
 
 
-def _item_tree(item: Any, tree: Tree) -> Any:
-    """What is owned of a list's item; items of one list have the same keys."""
-    if not isinstance(item, Mapping):
-        return tree.get(f"v:{json.dumps(item)}", _MISSING)
+def _item_trees(items: list[Any], tree: Tree) -> Iterator[tuple[Any, Any]]:
+    """Each item of a list with what is owned of it; items of one list have the same keys, and there may be thousands."""
     first = next((step for step in tree if step[:2] == "k:"), None)
-    if first is None:
-        return _MISSING
-    keys = {key: item.get(key) for key in _decoded(first[2:])}
-    found = tree.get(f"k:{_canonical(keys)}", _MISSING)
-    if found is not _MISSING or None not in keys.values():
-        return found
-    return next(
-        (below for step, below in tree.items() if step[:2] == "k:" and _has_keys(item, _decoded(step[2:]))), _MISSING
-    )
+    names = tuple(_decoded(first[2:])) if first is not None else ()
+    by_given: dict[tuple[str, ...], Tree] = {}
+    for item in items:
+        if not isinstance(item, Mapping):
+            yield item, tree.get(f"v:{json.dumps(item)}", _MISSING)
+            continue
+        keys = {name: item[name] for name in names if item.get(name) is not None}
+        if len(keys) == len(names):
+            yield item, tree.get(f"k:{_canonical(keys)}", _MISSING)
+            continue
+        if tuple(keys) not in by_given:
+            by_given[tuple(keys)] = _by_keys(tree, tuple(keys))
+        yield item, by_given[tuple(keys)].get(_canonical(list(keys.values())), _MISSING)
+
+
+def _by_keys(tree: Tree, names: tuple[str, ...]) -> Tree:
+    """What is owned of a list's items, found by some of their keys: a key that an item leaves out has the server's default."""
+    found: dict[str, Any] = {}
+    for step, below in tree.items():
+        if step[:2] == "k:":
+            keys = _decoded(step[2:])
+            found.setdefault(_canonical([keys.get(name) for name in names]), below)
+    return found
 
 
 def _canonical(value: Any) -> str:

@@ -23,6 +23,7 @@ _BEFORE_PODS = frozenset(
         Reason.FORBIDDEN,
         Reason.FIELD_CONFLICT,
         Reason.INVALID_SPEC,
+        Reason.INTERNAL_ERROR,
         Reason.SUSPENDED,
         Reason.PAUSED,
         Reason.TERMINATING,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from modelport.api.names import (
@@ -19,7 +20,7 @@ from modelport.api.names import (
     Reason,
 )
 from modelport.render.desired import Desired, Invalid
-from modelport.state.observed import Observed
+from modelport.state.observed import Observed, Resource
 from modelport.state.past import Past, Status, condition
 from modelport.state.plan import ours
 from modelport.state.rollout import Rollout, rollout
@@ -30,6 +31,7 @@ COUNTS_EVERY = 30.0
 
 _API_VERSIONS = {"ConfigMap": "v1", "Service": "v1", "Deployment": "apps/v1"}
 _COUNTS = frozenset({"ready", "replicas", "readyReplicas", "children"})
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _NUMBERS = re.compile(r"0x[0-9a-f]+|\d+\.\d+|\d{5,}")
 """Addresses, sizes and times, which differ from one try to the next; not exit codes, HTTP statuses and counts."""
 _CALM = frozenset(
@@ -68,7 +70,7 @@ def summarise(observed: Observed, desired: Desired | Invalid | None) -> dict[str
     view = rollout(observed, rendered)
     past = Past.of(resource.status, resource.generation)
     verdict = _steady(judge(observed, desired, view, past), past)
-    stamp = observed.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    stamp = observed.now.strftime(_TIME)
     status = {
         "observedGeneration": resource.generation,
         "phase": str(Reason.PAUSED if resource.paused else verdict.reason),
@@ -83,6 +85,28 @@ def summarise(observed: Observed, desired: Desired | Invalid | None) -> dict[str
         ],
     }
     return {key: value for key, value in status.items() if value is not None}
+
+
+def broken(resource: Resource, now: datetime, message: str) -> dict[str, Any]:
+    """The status of a resource on which the operator itself fails: what was said last of it, and that nobody knows more."""
+    stamp, available = now.strftime(_TIME), condition(resource.status, ConditionType.AVAILABLE)
+    said = {"reason": str(Reason.INTERNAL_ERROR), "message": message}
+    told = {ConditionType.READY: "Unknown", ConditionType.STALLED: "True"}
+    stated = [
+        _stamped(
+            {"type": str(kind), "status": status, **said, "observedGeneration": resource.generation},
+            resource.status,
+            stamp,
+        )
+        for kind, status in told.items()
+    ]
+    return {
+        **resource.status,
+        "observedGeneration": resource.generation,
+        "phase": said["reason"],
+        "message": message,
+        "conditions": [stated[0], *([dict(available)] if available else []), stated[1]],
+    }
 
 
 def worth_writing(written: Status, new: Status, seconds_since_counts_written: float) -> bool:
