@@ -72,6 +72,7 @@ SETTINGS_IN_FULL = (
     'priorityClassName="system-cluster-critical"',
     'serviceAccount={"create":true,"name":"mine","annotations":{"e":"f"}}',
     "metrics.perResource=true",
+    'writes={"perSecond":50,"burst":10}',
 )
 SHARDED = ("shards=3", "replicaCount=2", 'podLabels={"c":"d"}')
 
@@ -213,6 +214,7 @@ def test_the_settings_file_carries_the_values(render: Render) -> None:
         "lease": {"name": "modelport"},
         "metrics": {"perResource": True},
         "logLevel": "info",
+        "writes": {"perSecond": 50, "burst": 10},
         "workers": 8,
     }
 

@@ -52,6 +52,7 @@ modelport.io/shard: {{ first . }}-of-{{ last . }}
     "lease" (dict "name" (include "modelport.fullname" .))
     "metrics" .Values.metrics
     "logLevel" .Values.logLevel
+    "writes" .Values.writes
     "workers" (int .Values.workers) -}}
 {{ toYaml $settings }}
 {{- end -}}

@@ -85,7 +85,8 @@ class Operator:
         self.metrics = Metrics()
         self.queue = WorkQueue()
         self.cache = Cache(partial(take_in, self.queue))
-        self._transport = Transport(connection, self.metrics.request, Pace(waited=self.metrics.throttled))
+        pace = Pace(settings.writes.per_second, settings.writes.burst, self.metrics.throttled)
+        self._transport = Transport(connection, self.metrics.request, pace)
         lease_in = settings.lease.namespace or own_namespace() or "default"
         self.elector = Elector(
             ApiLeases(self._transport, lease_in, self._scope.lease_name(settings.lease.name)), identity()

@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from modelport.app.scope import namespaces
+from modelport.kube.pace import BURST, PER_SECOND
 from modelport.render import defaults
 from modelport.render.platform import Part, PlatformSettings, wrong
 
@@ -40,6 +41,13 @@ class Door(Part):
         return mode
 
 
+class Writes(Part):
+    """How fast writes to the API server may follow each other: `per_second`, after `burst` at once."""
+
+    per_second: float = Field(default=PER_SECOND, gt=0, le=100_000)
+    burst: int = Field(default=BURST, ge=1, le=100_000)
+
+
 class Lease(Part):
     """The Lease by which one of several operators leads; without a namespace, in the operator's own. Without a name it is
     named after what the operator serves."""
@@ -63,6 +71,7 @@ class Settings(PlatformSettings):
     lease: Lease = Lease()
     metrics: MetricsSettings = MetricsSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    writes: Writes = Writes()
     workers: int = Field(default=8, ge=1, le=64)
 
     @field_validator("namespaces")
