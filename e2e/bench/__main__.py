@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from rich.console import Console
 from e2e.bench import contender, plot, report, result, run, terminal
 from e2e.bench.contender import Contender
 from e2e.bench.driver import BenchError, say
+from e2e.bench.result import Result
 from e2e.host import SetupError
 
 ROOT = Path(__file__).parents[2]
@@ -19,17 +22,25 @@ _WIDTH = 120  # of the table where the output is no terminal
 
 
 def main() -> None:
-    """Measure, then print, write and draw."""
+    """Measure, then print, write and draw; what was measured before something went wrong, too."""
     options = _parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started ends, and folders go
+    measured: list[Result] = []
     try:
-        if options.profile:
+        if options.profile is not None:
             _profile(options)
             return
-        measured = list(_measured(options))
+        for one in _measured(options):
+            measured.append(one)
     except (SetupError, contender.ContenderError, BenchError) as problem:
         say(f"error: {problem}")
         raise SystemExit(1) from None
-    folder: Path = options.out or ROOT / "out" / "bench" / time.strftime("%Y%m%d-%H%M%S")
+    finally:
+        if measured:
+            _tell(measured, options.out or ROOT / "out" / "bench" / time.strftime("%Y%m%d-%H%M%S"))
+
+
+def _tell(measured: list[Result], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     result.dump(measured, folder / "results.json")
     plot.draw(measured, folder / "growth.png")
@@ -54,20 +65,20 @@ def _contenders(options: argparse.Namespace) -> Iterator[Contender]:
     yield from (contender.load(path) for path in options.contender)
 
 
-def _measured(options: argparse.Namespace) -> Iterator[result.Result]:
+def _measured(options: argparse.Namespace) -> Iterator[Result]:
     """Each contender with each number of resources; one that others disturbed is measured once more."""
     contenders = list(_contenders(options))
     for size in options.sizes:
         chosen = run.Options(
-            idle=options.idle if size >= 1000 else 0.0,
+            idle=options.idle if size >= run.OTHERS else 0.0,
             change=size <= options.change_up_to,
-            latency=size == max((each for each in options.sizes if each <= 1000), default=0) and size >= 1000,
+            latency=size == min((each for each in options.sizes if each >= run.OTHERS), default=0),
         )
         for one in contenders:
             yield _undisturbed(one, size, chosen, keep=options.keep_disturbed)
 
 
-def _undisturbed(one: Contender, size: int, chosen: run.Options, *, keep: bool) -> result.Result:
+def _undisturbed(one: Contender, size: int, chosen: run.Options, *, keep: bool) -> Result:
     say(f"{one.name} with {size}")
     first = run.measure(one, size, chosen)
     if keep or not report.disturbed(first):

@@ -64,6 +64,10 @@ def judge(row: Row, result: Result, floor: Result | None) -> Judged:
     return Judged(value, ratio, limit, None if measured is None else measured < limit.most + slack)
 
 
+GROWTH = 1.2
+"""With five times as many resources, each may cost this much more."""
+
+
 def growth(results: Sequence[Result], small: int = 1000, large: int = 5000) -> Iterator[tuple[str, str, float]]:
     """How much more each contender's creation costs per resource with many than with few: 1.0 is linear."""
     for contender in dict.fromkeys(result.contender for result in results):
@@ -139,8 +143,9 @@ TABLE: dict[str, tuple[Row, ...]] = {
         Row("dry runs", _phase("restart", lambda phase: phase.requests["dry_runs"]), 0, (Limit(0),)),
         Row("reads", _phase("restart", lambda phase: phase.requests["gets"]), 0),
         Row("LISTs, their pages, and watches", _phase("restart", lambda phase: phase.requests["lists"]), 0),
-        Row("until it is at rest (s)", _phase("restart", lambda phase: phase.figures.get("quiet"))),
+        Row("until it is at rest (s)", _phase("restart", lambda phase: phase.figures.get("at_rest"))),
         Row("CPU of the operator (s)", _phase("restart", lambda phase: phase.cpu["operator"]), 2),
+        Row("CPU of its asking process (s)", _phase("restart", lambda phase: phase.cpu["asking"]), 2),
         Row("peak memory of the operator (MiB)", _phase("restart", lambda phase: phase.figures.get("peak_mib")), 0),
     ),
     "one field of all changed": (

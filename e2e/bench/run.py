@@ -21,6 +21,7 @@ import aiohttp
 from e2e.bench import processes
 from e2e.bench.contender import NAMESPACE, Contender
 from e2e.bench.driver import BenchError, Fleet, say
+from e2e.bench.player import HELD
 from e2e.bench.requests import PLAYER, AuditLog, Request, children_written, latencies, quantile, tally
 from e2e.bench.result import Phase, Result
 from e2e.bench.web import send, session
@@ -31,9 +32,10 @@ ROOT = Path(__file__).parents[2]
 OTHERS = 1000
 """So many are made while the probes become ready."""
 CALM, BUSY = 40, 80
-_PROBE_EVERY = 0.25
+_RELEASE_EVERY = 0.25
 _QUIET = 0.03  # of a core, over _QUIET_FOR seconds
 _QUIET_FOR = 2.0
+_ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 _CONTROLLERS = ("serviceaccount-controller",)  # a pod needs the namespace's account; the player is the others
 
 
@@ -57,6 +59,8 @@ class Run:
         self._ports = _free_ports(2)
         self._operator: subprocess.Popen[bytes] | None = None
         self._players: list[subprocess.Popen[bytes]] = []
+        self._spent = {"operator": 0.0, "asking": 0.0}
+        """CPU seconds of operator processes that have ended."""
         self._news: list[Request] = []
         self.result = Result(contender.name, size)
 
@@ -143,15 +147,13 @@ class Run:
     async def _restart(self) -> None:
         async with self._phase("restart") as phase:
             began = time.monotonic()
+            self._spent = {part: seconds for part, seconds in self._used().items() if part in self._spent}
             self._end(self._operator)
             phase.figures["stopped"] = time.monotonic() - began
             began = time.monotonic()
             self._start()
-            phase.figures["quiet"] = await self._quiet() - began
-            pid, now = self._pid, processes.snapshot()
-            phase.cpu["operator"] = processes.seconds(now, [pid])  # the old process ended within the phase
-            phase.cpu["asking"] = processes.seconds(now, processes.children(now, pid))
-            phase.figures["peak_mib"] = processes.peak_mib(pid)
+            phase.figures["at_rest"] = await self._quiet() - began
+            phase.figures["peak_mib"] = processes.peak_mib(self._pid)
 
     async def _change(self, fleet: Fleet, names: list[str]) -> None:
         async with self._phase("change") as phase:
@@ -166,10 +168,10 @@ class Run:
 
     async def _latency(self, fleet: Fleet) -> None:
         """Single resources become ready: first while nothing else happens, then while many others are being made."""
-        calm = [f"probe-calm-{number:03}" for number in range(CALM)]
-        during = [f"probe-busy-{number:03}" for number in range(BUSY)]
+        calm = [f"{HELD}calm-{number:03}" for number in range(CALM)]
+        busy = [f"{HELD}busy-{number:03}" for number in range(BUSY)]
         others = [f"other-{number:04}" for number in range(OTHERS)]
-        await fleet.create(calm + during)
+        await fleet.create(calm + busy)
         await self._quiet()
         async with self._phase("ready, calm") as phase:
             await self._release(calm)
@@ -177,20 +179,23 @@ class Run:
         self._latencies(phase, fleet, set(calm), await self._asked())
         async with self._phase("ready, busy") as phase:
             making = asyncio.create_task(fleet.create(others))
-            await self._release(during)
-            await fleet.until_done("becoming ready meanwhile", during, self._alive, self._options.within)
-            phase.figures["others_made"] = float(making.done())
+            released = await self._release(busy)
             await making
-            await fleet.until_done("creating others", others, self._alive, self._options.within)
-        self._latencies(phase, fleet, set(during), await self._asked())
+            await fleet.until_done("meanwhile", busy + others, self._alive, self._options.within)
+        user, plural = self._contender.user, self._contender.resource.plural
+        until = max(children_written(self._news, user, plural, created=True))
+        self._latencies(phase, fleet, {name for name in busy if released[name] < until}, await self._asked())
 
-    async def _release(self, names: list[str]) -> None:
-        player = self._players[0]
+    async def _release(self, names: list[str]) -> dict[str, float]:
+        """Let these become ready, one after the other; when each was let go."""
+        player, released = self._players[0], {}
         assert player.stdin is not None
         for name in names:
+            released[name] = time.time()
             player.stdin.write(f"{name}\n".encode())
             player.stdin.flush()
-            await asyncio.sleep(_PROBE_EVERY)
+            await asyncio.sleep(_RELEASE_EVERY)
+        return released
 
     async def _asked(self) -> dict[str, list[float]]:
         async with aiohttp.ClientSession() as plain, plain.get(f"http://127.0.0.1:{self._ports[1]}/asked") as answer:
@@ -203,6 +208,7 @@ class Run:
         whole = {name: seconds for name, seconds in found.items() if name in names}
         spans = {name: asked[name][1] - asked[name][0] for name in whole if name in asked}
         own = {name: max(0.0, seconds - spans.get(name, 0.0)) for name, seconds in whole.items()}
+        phase.figures["ready_count"] = float(len(whole))
         phase.figures["ready_median"] = quantile(whole.values(), 0.5)
         phase.figures["ready_p99"] = quantile(whole.values(), 0.99)
         phase.figures["share_median"] = quantile(own.values(), 0.5)
@@ -217,12 +223,8 @@ class Run:
         before, busy, began = self._used(), processes.busy(), time.monotonic()
         yield phase
         phase.seconds = time.monotonic() - began
-        after, ours = self._used(), 0.0
-        for part, seconds in after.items():
-            used = seconds - before.get(part, 0.0)
-            ours += used
-            phase.cpu.setdefault(part, used)
-        phase.foreign = max(0.0, processes.busy() - busy - ours)
+        phase.cpu = {part: seconds - before.get(part, 0.0) for part, seconds in self._used().items()}
+        phase.foreign = max(0.0, processes.busy() - busy - sum(phase.cpu.values()))
         self._news = self._log.news()
         counts = tally(self._news, self._contender.user)
         phase.requests = {
@@ -236,14 +238,11 @@ class Run:
     def _used(self) -> dict[str, float]:
         """CPU seconds so far, by part."""
         times = processes.snapshot()
-        plane = {name: self._plane.processes.record(name) for name in ("kube-apiserver", "etcd")}
-        bench = [os.getpid(), *(player.pid for player in self._players)]
-        return {
-            "operator": processes.seconds(times, [self._pid]),
-            "asking": processes.seconds(times, processes.children(times, self._pid)),
-            **{name: processes.seconds(times, [one.pid]) for name, one in plane.items() if one is not None},
-            "bench": processes.seconds(times, bench),
-        }
+        plane = {name: self._plane.processes.record(name) for name in self._plane.processes.names()}
+        pids = {name: [record.pid] for name, record in plane.items() if record is not None}
+        pids["bench"] = [os.getpid(), *(player.pid for player in self._players)]
+        pids["operator"], pids["asking"] = [self._pid], processes.children(times, self._pid)
+        return {part: processes.seconds(times, of) + self._spent.get(part, 0.0) for part, of in pids.items()}
 
     def _peak(self) -> None:
         times = processes.snapshot()
@@ -312,6 +311,7 @@ class Run:
     ) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
         with (self._folder / f"{name}.log").open("ab") as log:
+            command = [*_ENDS_WITH_US, *command]
             return subprocess.Popen(command, cwd=ROOT, env=environment, stdin=stdin, stdout=log, stderr=log)
 
     def _alive(self) -> None:
@@ -325,8 +325,10 @@ class Run:
                 raise BenchError(f"{name} has ended:\n{log.read_text(errors='replace')[-3000:]}")
 
     def _end(self, process: subprocess.Popen[bytes] | None) -> None:
-        if process is None or process.poll() is not None:
+        if process is None:
             return
+        if process.stdin is not None:
+            process.stdin.close()
         process.terminate()
         try:
             process.wait(20)

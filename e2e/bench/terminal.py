@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from e2e.bench.report import DISTURBED, FLOOR, TABLE, Judged, Row, disturbed, growth, judge
+from e2e.bench.report import DISTURBED, FLOOR, GROWTH, OURS, TABLE, Judged, Row, disturbed, growth, judge
 from e2e.bench.result import Result
 
 
@@ -16,7 +16,10 @@ def show(results: Sequence[Result], console: Console) -> None:
     for size in dict.fromkeys(result.size for result in results):
         console.print(_table([result for result in results if result.size == size], size))
     for contender, label, factor in growth(results):
-        console.print(f"{contender}: {label}, per resource, with 5000 against with 1000: {factor:.2f}x")
+        kept = f"; limit {GROWTH:g}x {_word(factor <= GROWTH)}" if contender == OURS else ""
+        console.print(
+            f"{contender}: {label}: each resource costs {factor:.2f}x with 5000 of what it costs with 1000{kept}"
+        )
     for result in results:
         if disturbed(result):
             console.print(
@@ -53,6 +56,9 @@ def _cell(row: Row, judged: Judged) -> str:
 def _limit(judged: list[Judged]) -> str:
     for one in judged:
         if one.limit is not None:
-            word = {True: "[green]ok", False: "[red]over", None: "not measured"}[one.kept]
-            return f"{one.limit.most:g}{'x' if one.limit.relative else ''} {word}"
+            return f"{one.limit.most:g}{'x' if one.limit.relative else ''} {_word(one.kept)}"
     return ""
+
+
+def _word(kept: bool | None) -> str:
+    return {True: "[green]ok[/]", False: "[red]over[/]", None: "not measured"}[kept]
