@@ -32,6 +32,7 @@ ELSEWHERE = {
 }
 
 
+@pytest.mark.usefixtures("collected")
 @pytest.mark.parametrize("case", TABLE, ids=lambda case: case.name)
 def test_what_the_status_says(case: Case, engine: Engine, kubectl: Kubectl, update: bool) -> None:
     if case.runs is not None:

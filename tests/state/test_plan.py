@@ -147,6 +147,11 @@ def existing(**changes: Any) -> Child:
 JUDGED: dict[str, tuple[Child, str | None, str]] = {
     "ours": (existing(), None, ""),
     "ours and going away": (existing(deleting=True), "WaitingForCleanup", "of an earlier object is still there"),
+    "ours, going away and held": (
+        existing(deleting=True, held_by=("a.example/b", "foregroundDeletion")),
+        "WaitingForCleanup",
+        "of an earlier object is still there, held by its finalizers a.example/b, foregroundDeletion; waiting until it is gone",
+    ),
     "of our predecessor": (existing(owner_uid="uid-before"), "WaitingForCleanup", "of a deleted resource of the same name"),
     "somebody else's and going away": (existing(owner_uid="x", owner="Foo/x", deleting=True), "WaitingForCleanup", "waiting"),
     "of another ModelDeployment": (STRANGER, "NameTaken", "belongs to ModelDeployment.modelport.io/other; rename"),

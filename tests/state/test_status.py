@@ -424,3 +424,15 @@ def test_a_resource_that_the_operator_failed_on_is_judged_anew() -> None:
     assert words(told(up(resource(1, failed)))) == {"Ready": "True Ready", "Available": "True Ready"}
     fresh = broken(resource(), LATER, "it fails")
     assert told(observe(counts(0, seen=0), sets=(), of=resource(1, fresh)))["phase"] == "Creating"
+
+
+def test_a_child_that_is_being_deleted_is_said_to_be_and_what_holds_it() -> None:
+    going = tuple(
+        replace(child, deleting=True, held_by=("example.com/hold",)) if child.kind == "Service" else child
+        for child in made(DESIRED, counts(1))
+    )
+    status = told(replace(up(), children=going))
+    assert words(status) == {**progressing("WaitingForCleanup"), "Available": "True Ready"}
+    assert status["message"] == (
+        "Service assistant is being deleted, held by its finalizer example.com/hold; it is made anew when it is gone"
+    )

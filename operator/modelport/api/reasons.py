@@ -96,7 +96,7 @@ REASONS: Mapping[Reason, ReasonInfo] = {
         terminal=True,
     ),
     Reason.WAITING_FOR_CLEANUP: ReasonInfo(
-        "An object of an earlier resource of the same name is still being deleted.",
+        "An object that is needed, or one of an earlier resource of the same name, is still being deleted.",
         "Wait. If it lasts, look at the finalizers of the object that the message names.",
     ),
     Reason.FIELD_CONFLICT: ReasonInfo(

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from modelport.api.names import FIELD_MANAGER, Reason
 from modelport.control.cache import Cache
-from modelport.control.memory import Memory
+from modelport.control.memory import LeftAlone, Memory
 from modelport.control.meter import Meter
 from modelport.kube.client import Cluster
 from modelport.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound, Unavailable
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 FIGHTS = 3
 FIGHT_WINDOW = 600.0
+FIRST_PAUSE, LONGEST_PAUSE = 10.0, 300.0
+"""Seconds for which a child that is fought over is left alone, however often it changes; each time twice as long."""
 _CREATE = {"resourceVersion": "1"}
 
 
@@ -137,16 +139,24 @@ class Applier:
         fights = [at for at in memory.repairs.get(name, []) if now - at < FIGHT_WINDOW]
         memory.repairs[name] = fights
         if len(fights) < FIGHTS:
+            memory.left_alone.pop(name, None)
             await self._write(child, resource, memory, {"uid": seen.uid})
             memory.repairs[name] = [*fights, now]
             self._meter.drift_repaired(child.kind)
             return None
+        alone = memory.left_alone.get(name)
+        if alone is not None and now < alone.until:
+            return alone.obstacle
         try:  # without force the API server names the manager and the field
             await self._write(child, resource, memory, {"uid": seen.uid}, force=False)
         except Conflict as conflict:
             if not conflict.causes:
                 raise
-            return refused(Reason.FIELD_CONFLICT, child.kind, child.name, conflict.message)
+            pause = FIRST_PAUSE if alone is None else min(2 * alone.pause, LONGEST_PAUSE)
+            obstacle = refused(Reason.FIELD_CONFLICT, child.kind, child.name, conflict.message)
+            memory.left_alone[name] = LeftAlone(obstacle, now + pause, pause)
+            return obstacle
+        memory.left_alone.pop(name, None)
         return None
 
     async def _write(

@@ -11,6 +11,15 @@ from modelport.control.cache import Name
 from modelport.state.observed import Door, EvidenceKey, Key, Obstacle, Resource
 
 
+@dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """A child that another manager keeps changing: what is told of it, and when it is tried again."""
+
+    obstacle: Obstacle
+    until: float
+    pause: float
+
+
 @dataclass(slots=True)
 class Memory:
     """About one resource, for as long as its uid lives."""
@@ -21,6 +30,7 @@ class Memory:
     obstacles: tuple[Obstacle, ...] = ()
     repairs: dict[Name, list[float]] = field(default_factory=dict)
     """When drift of a child was repaired, within the last ten minutes."""
+    left_alone: dict[Name, LeftAlone] = field(default_factory=dict)
     door: Door | None = None
     asked_generation: int = -1
     asked_since: float = 0.0

@@ -116,6 +116,8 @@ class Child:
     owned: str | None = None
     """The paths that we own, as the API server writes them (FieldsV1), without the owner reference. Children of the same
     shape share one string, so that thousands of them cost no memory."""
+    held_by: tuple[str, ...] = ()
+    """The finalizers that it waits for while it is being deleted."""
 
 
 class DoorResult(StrEnum):

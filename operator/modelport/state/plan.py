@@ -74,13 +74,26 @@ def judge_existing(existing: Child, manager: str, resource: Resource) -> Adopt |
     predecessor = existing.owner == f"{KIND}.{GROUP}/{resource.name}" and existing.owner_uid != resource.uid
     if existing.deleting or predecessor:
         whose = "a deleted resource of the same name" if predecessor else "an earlier object"
-        text = f"{what} of {whose} is still there; waiting until it is gone"
+        text = f"{what} of {whose} is still there{held(existing)}; waiting until it is gone"
         return Obstacle(Reason.WAITING_FOR_CLEANUP, existing.kind, existing.name, text)
     if existing.owner_uid == resource.uid:
         return Adopt()
     holder = f"belongs to {existing.owner}" if existing.owner else f"was made by {manager}"
     text = f"{what} already exists and {holder}; rename this {KIND}, or delete that {existing.kind}"
     return Obstacle(Reason.NAME_TAKEN, existing.kind, existing.name, text)
+
+
+def leaving(desired: Desired, observed: Observed) -> tuple[Child, ...]:
+    """What is wanted, ours, and being deleted: it is made anew when it is gone."""
+    present = ours(observed)
+    found = (present.get((child.kind, child.name)) for child in desired.children)
+    return tuple(child for child in found if child is not None and child.deleting)
+
+
+def held(child: Child) -> str:
+    """What keeps an object that is being deleted, for a sentence about it."""
+    words = f", held by its finalizer{'s' if len(child.held_by) > 1 else ''} {', '.join(child.held_by)}"
+    return words if child.held_by else ""
 
 
 def _step(child: DesiredChild, present: Child | None, observed: Observed) -> Apply | None:

@@ -67,6 +67,7 @@ def project_child(raw: Raw) -> Child:
         facts=facts(raw) if facts else None,
         owner=_owner(controller) if controller else None,
         owned=owned,
+        held_by=tuple(metadata.get("finalizers") or ()) if "deletionTimestamp" in metadata else (),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from modelport.render.desired import Desired
 from modelport.state.observed import Child, DeploymentFacts, Observed, PodFacts, ReplicaSetFacts
-from modelport.state.plan import differing, ours
+from modelport.state.plan import differing, leaving, ours
 
 _ENDED = frozenset({"Succeeded", "Failed"})
 
@@ -74,12 +74,7 @@ def rollout(observed: Observed, desired: Desired | None) -> Rollout:
 
 def as_desired(desired: Desired, observed: Observed) -> bool:
     """Whether every child is there, is ours and says what it should."""
-    present = ours(observed)
-    return (
-        not observed.obstacles
-        and not differing(desired, observed)
-        and all(not present[(child.kind, child.name)].deleting for child in desired.children)
-    )
+    return not observed.obstacles and not differing(desired, observed) and not leaving(desired, observed)
 
 
 def acted_on(facts: DeploymentFacts | None, wanted: int) -> bool:

@@ -13,6 +13,7 @@ from modelport.render.desired import Desired, Invalid
 from modelport.state.diagnosis import diagnose
 from modelport.state.observed import Door, DoorResult, Observed
 from modelport.state.past import NO_PAST, Past
+from modelport.state.plan import held, leaving
 from modelport.state.progress import progress
 from modelport.state.redact import sentence
 from modelport.state.rollout import Rollout, acted_on, as_desired, pods_proved, rolled_out
@@ -53,6 +54,9 @@ def judge(observed: Observed, desired: Desired | Invalid | None, view: Rollout, 
         return Verdict("False", Reason.PAUSED, text)
     if observed.resource.spec.get("suspend"):
         return _suspended(desired, observed, view)
+    if gone := leaving(desired, observed):
+        what = f"{gone[0].kind} {gone[0].name} is being deleted{held(gone[0])}"
+        return _waiting(Reason.WAITING_FOR_CLEANUP, f"{what}; it is made anew when it is gone")
     if rolled_out(desired, observed, view):
         return _at_zero(desired, past) if desired.replicas == 0 else _asked(desired, observed, past)
     return _unfinished(desired, observed, view, past)
