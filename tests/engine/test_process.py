@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,21 +62,6 @@ def test_the_second_takes_over_when_the_first_ends_cleanly(engine: Engine) -> No
     engine.until_ready("alpha")
     assert second.stop() == 0
     assert taken < 5, f"took over after {taken:.1f} s"
-
-
-@pytest.mark.apiserver
-def test_it_outlives_a_restart_of_the_api_server(engine: Engine) -> None:
-    engine.apply("alpha")
-    engine.until_ready("alpha")
-    process = engine.operator.process
-    assert process is not None
-    engine.plane.restart_apiserver(grace=0)
-    with suppress(OSError):
-        engine.api.get("/version")  # the connection that the tests keep is lost, too
-    until("the watches are back", lambda: engine.operator.metric("modelport_watch_reconnects_total") > 0)
-    engine.apply("beta")
-    engine.until_ready("alpha", "beta")
-    assert process.poll() is None
 
 
 @pytest.mark.apiserver
