@@ -34,20 +34,23 @@ def update(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update"))
 
 
+_GROUP = "/apis/modelport.io/v1alpha1"
+
+
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """etcd, kube-apiserver and kube-controller-manager, with the CRD installed."""
     with ControlPlane(tmp_path_factory.mktemp("control-plane")) as plane:
         kubectl = Kubectl(plane.kubeconfig)
         kubectl("apply", "--server-side", "-f", str(CRD))
-        kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRD))
+        wait_for("the API server serves the CRD", lambda: plane.api.read(f"{_GROUP}/modeldeployments"), 60)
         wait_for("the API server publishes the CRD's schema", lambda: b"maxModelLen" in _published(plane), 60)
         yield plane
 
 
 def _published(plane: ControlPlane) -> bytes:
     """What kubectl explain reads; the API server makes it some time after the CRD is served."""
-    return plane.api.read("/openapi/v3/apis/modelport.io/v1alpha1") or b""
+    return plane.api.read(f"/openapi/v3{_GROUP}") or b""
 
 
 @pytest.fixture(scope="session")
