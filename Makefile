@@ -38,10 +38,10 @@ demo-down: $(VENV) ## take away everything that demo, cluster and e2e started
 	@$(RUN) python -m e2e.cluster down
 
 test: lint api-binaries ## lint, types, import rules, generated files, unit tests, and tests on a real kube-apiserver
-	@$(RUN) pytest
+	@$(RUN) pytest -m "not long"
 
 unit: $(VENV) ## the tests that need no API server (seconds)
-	@$(RUN) pytest -q -m "not apiserver"
+	@$(RUN) pytest -q -m "not apiserver and not long"
 
 lint: check ## format, lint, types, import rules
 	@$(RUN) ruff format --check .
@@ -75,6 +75,7 @@ e2e: $(VENV) ## everything on the real cluster: one of each
 e2e-long: $(VENV) ## repeats and soaks on the real cluster
 	@$(RUN) python -m e2e.stack up
 	@$(RUN) pytest -s e2e/tests
+	@$(RUN) pytest -s -m long tests
 
 mutants: api-binaries ## break each layer on purpose: a named test has to notice
 	@$(RUN) python -m tests.mutants
