@@ -13,11 +13,12 @@ from rich.console import Console
 
 from e2e.bench import contender, plot, report, result, run, terminal
 from e2e.bench.contender import Contender
-from e2e.bench.driver import BenchError, say
+from e2e.bench.driver import say
 from e2e.bench.result import Result
+from e2e.bench.stage import ROOT
+from e2e.bench.web import BenchError
 from e2e.host import SetupError
 
-ROOT = Path(__file__).parents[2]
 _WIDTH = 120  # of the table where the output is no terminal
 
 

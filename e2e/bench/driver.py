@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import aiohttp
 
 from e2e.bench.contender import Contender
-from e2e.bench.web import MERGE, send, watch
+from e2e.bench.web import MERGE, BenchError, send, watch
 
 AT_ONCE = 8
 _TELL_EVERY = 5.0
@@ -19,10 +19,6 @@ _TELL_EVERY = 5.0
 def say(text: str) -> None:
     """Progress, for people."""
     print(text, file=sys.stderr, flush=True)
-
-
-class BenchError(Exception):
-    """Nothing can be measured; the text says why."""
 
 
 class Fleet:
@@ -74,12 +70,12 @@ class Fleet:
             except TimeoutError:
                 pass
 
-    async def _each(self, names: Iterable[str], act: Callable[[str], object]) -> None:
+    async def _each(self, names: Iterable[str], act: Callable[[str], Awaitable[None]]) -> None:
         waiting = iter(names)
 
         async def some() -> None:
             for name in waiting:
-                await act(name)  # type: ignore[misc]
+                await act(name)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(AT_ONCE):

@@ -84,10 +84,6 @@ class Tally:
     dry_runs: int = 0
     refused: int = 0
 
-    @property
-    def all(self) -> int:
-        return self.writes + self.gets + self.lists + self.dry_runs
-
 
 def tally(requests: Iterable[Request], user: str) -> Tally:
     """Of one user. A refused write is a write."""

@@ -25,8 +25,8 @@ _PAGE = "500"
 _STREAM_SECONDS = "3600"  # no watch has to be opened anew while something is measured
 
 
-class RefusedError(Exception):
-    """The API server said no; nothing in the bench expects that."""
+class BenchError(Exception):
+    """Nothing can be measured; the text says why."""
 
 
 @asynccontextmanager
@@ -65,7 +65,7 @@ async def send(
     async with client.request(method, path, data=data, headers={"Content-Type": content_type}) as answer:
         content = await answer.read()
         if answer.status >= 300:
-            raise RefusedError(f"{method} {path}: {answer.status} {content[:500].decode(errors='replace')}")
+            raise BenchError(f"{method} {path}: {answer.status} {content[:500].decode(errors='replace')}")
         document: Json = json.loads(content)
         return document
 
@@ -88,14 +88,14 @@ async def watch(client: aiohttp.ClientSession, path: str, selector: str = "") ->
             if event["type"] not in ("ADDED", "MODIFIED"):
                 if event["type"] == "DELETED":
                     continue
-                raise RefusedError(f"watch of {path}: {event['object']}")
+                raise BenchError(f"watch of {path}: {event['object']}")
             yield event["object"]
-    raise RefusedError(f"the watch of {path} ended")
+    raise BenchError(f"the watch of {path} ended")
 
 
 async def _list(client: aiohttp.ClientSession, path: str, query: dict[str, str]) -> Json:
     async with client.get(path, params=query) as answer:
         listed: Json = json.loads(await answer.read())
         if answer.status >= 300:
-            raise RefusedError(f"LIST {path}: {answer.status} {listed.get('message')}")
+            raise BenchError(f"LIST {path}: {answer.status} {listed.get('message')}")
         return listed
