@@ -9,8 +9,9 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 from matplotlib import pyplot
+from matplotlib.ticker import LogFormatter
 
-from e2e.bench.report import CHILDREN_EXIST, OPERATOR_CPU, PEAK, Row
+from e2e.bench.report import CHILDREN_EXIST, FLOOR, OPERATOR_CPU, PEAK, Row
 from e2e.bench.result import Result
 
 _DRAWN: tuple[Row, ...] = (OPERATOR_CPU, PEAK, CHILDREN_EXIST)
@@ -26,10 +27,13 @@ def draw(results: Sequence[Result], path: Path) -> None:
                 for one in sorted(results, key=lambda one: one.size)
                 if one.contender == contender and (value := row.figure(one)) is not None
             ]
-            part.plot(*zip(*points, strict=True), marker="o", label=contender)
+            style = "--" if contender == FLOOR else "-"
+            part.plot(*zip(*points, strict=True), style, marker="o", label=contender)
         part.set(xscale="log", yscale="log", title=row.label, xlabel="resources")
         sizes = sorted({result.size for result in results})
         part.set_xticks(sizes, [str(size) for size in sizes])
+        part.yaxis.set_major_formatter("{x:g}")
+        part.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.4)))
         part.grid(visible=True, which="both", alpha=0.25)
     parts[0].legend()
     figure.suptitle("What it costs until all resources are Ready")
