@@ -65,6 +65,7 @@ async def fought() -> Fought:
 async def test_after_three_fights_it_is_left_alone_whatever_happens_to_it(fought: Fought) -> None:
     assert [await fought.drifted() for _ in range(10)] == ["FieldConflict"] * 10
     assert fought.forced == [True] * 3 + [False]
+    assert fought.applier.tries_again(fought.memory) == 1.0
 
 
 async def test_it_is_tried_again_less_and_less_often(fought: Fought) -> None:
@@ -90,7 +91,7 @@ async def test_ten_minutes_after_the_last_fight_it_is_put_right_by_force_again(f
     assert await fought.drifted() == "FieldConflict"
     assert await fought.drifted(FIGHT_WINDOW) is None
     assert fought.forced[-1] is True
-    assert fought.memory.left_alone == {}
+    assert fought.applier.tries_again(fought.memory) is None
 
 
 async def test_fights_over_longer_times_are_no_fight() -> None:

@@ -64,6 +64,12 @@ class Applier:
         ]
         return all(deleted)
 
+    def tries_again(self, memory: Memory) -> float | None:
+        """Seconds until a child that is left alone, and stands in the way, is tried again."""
+        fought = [one for one in memory.obstacles if one.reason == Reason.FIELD_CONFLICT]
+        moments = [memory.left_alone[(one.kind, one.name)].until for one in fought]
+        return min(moments) - self._clock() if moments else None
+
     async def _delete(self, step: Delete, seen: Child | None, resource: Resource, memory: Memory) -> bool:
         """Whether it is gone. A refusal must not keep the status of what serves from being told."""
         try:

@@ -82,7 +82,7 @@ class Reconciler:
                 done = await self._make(desired, resource, memory)
             except GoingAwayError:
                 return _GONE
-            looks += [changes_in(self._observe(resource, memory))]
+            looks += [self._applier.tries_again(memory), changes_in(self._observe(resource, memory))]
             looks += [await self._evidence.read(self._observe(resource, memory), memory)]
             looks += [self._questions.consider(self._observe(resource, memory), desired, memory)]
             if self._questions.settling(resource, memory):
