@@ -27,6 +27,7 @@ class Store:
         self.lease: dict[str, Any] | None = None
         self.version = 0
         self.down = False
+        self.silent = False
 
     async def read(self) -> dict[str, Any] | None:
         if self.down:
@@ -43,6 +44,8 @@ class Store:
             raise Conflict(409, "changed")
         self.version += 1
         self.lease = {**lease, "metadata": {**lease["metadata"], "resourceVersion": str(self.version)}}
+        if self.silent:
+            await asyncio.Event().wait()
         return self.lease
 
 
@@ -123,6 +126,60 @@ async def test_a_deleted_lease_is_made_anew_by_its_holder(clock: Clock, store: S
     store.lease = None
     assert not await elector.step()
     assert await elector.step()
+
+
+async def test_a_deleted_lease_is_nobody_elses_as_long_as_its_holder_may_write(clock: Clock, store: Store) -> None:
+    first, second = Elector(store, "a", clock), Elector(store, "b", clock)
+    assert await first.step()
+    assert not await second.step()
+    store.lease = None
+    clock.now += DURATION - 1
+    assert not await second.step()
+    clock.now += 1
+    assert not may_write(first)
+    assert await second.step()
+
+
+async def test_an_answer_that_never_comes_costs_one_try(
+    clock: Clock, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LONGEST_TRY", 0.01)
+    elector = Elector(store, "a", clock)
+    assert await elector.step()
+    store.silent = True
+    clock.now += 5
+    assert not await elector.step()  # it was carried out, and nobody knows
+    store.silent = False
+    assert not await elector.step()
+    assert await elector.step()
+    clock.now += DURATION - MARGIN - 0.1
+    assert may_write(elector)
+
+
+async def test_it_is_released_though_the_last_renewal_was_broken_off(
+    clock: Clock, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LONGEST_TRY", 0.01)
+    first, second = Elector(store, "a", clock), Elector(store, "b", clock)
+    assert await first.step()
+    first.leading.set()
+    store.silent = True
+    assert not await first.step()
+    store.silent = False
+    await first.release()
+    assert await second.step()
+
+
+async def test_whoever_lost_the_lease_does_not_release_it(clock: Clock, store: Store) -> None:
+    first, second = Elector(store, "a", clock), Elector(store, "b", clock)
+    assert await first.step()
+    first.leading.set()
+    assert not await second.step()
+    clock.now += DURATION
+    assert await second.step()
+    await first.release()
+    assert store.lease is not None
+    assert store.lease["spec"]["holderIdentity"] == "b"
 
 
 @pytest.fixture

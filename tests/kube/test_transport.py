@@ -220,6 +220,16 @@ async def test_a_watch_that_is_cut_off_is_unavailable(tmp_path: Path) -> None:
         await transport.close()
 
 
+async def test_a_watch_that_is_not_even_begun_is_given_up_long_before_one_that_is_silent(
+    script: tuple[Script, Transport, list[tuple[str, str, int]], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, transport, _, _ = script
+    server.silent = True
+    monkeypatch.setattr("modelport.kube.transport._TRY", 0.1)
+    with pytest.raises(TimeoutError):
+        await read_all(transport)
+
+
 async def test_a_kubeconfig_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="credentials cannot be loaded"):
         await Connection(str(tmp_path / "none")).load()

@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 DURATION = 15.0
 RENEW_EVERY = 5.0
 RETRY_EVERY = 1.0
+LONGEST_TRY = 4.0
+"""Seconds for an answer: one that never comes must not cost the Lease, so that another try fits in before the deadline."""
 MARGIN = 2.0  # a write is sent and answered within this, as a rule
 
 
@@ -76,7 +78,9 @@ class Elector:
         self._clock = clock
         self._lease: dict[str, Any] | None = None
         self._deadline = float("-inf")
-        self._seen: tuple[str, float] = ("", clock())
+        self._seen = ""
+        self._free_at = float("-inf")
+        """When the last promise of another holder ends: if the Lease is deleted meanwhile, that one may still write."""
         self.leading = asyncio.Event()
 
     def check(self) -> float:
@@ -99,28 +103,32 @@ class Elector:
 
     async def release(self) -> None:
         """Give the Lease up at a clean exit, so that the next one need not wait for it to expire."""
-        if not self.leading.is_set() or self._lease is None:
+        if not self.leading.is_set():
             return
         self._deadline = float("-inf")
         try:
-            await self._leases.write(self._record(self._lease, holder="", duration=1))
-        except ApiError as problem:
-            logger.warning("the Lease could not be released: %s", problem)
+            async with asyncio.timeout(LONGEST_TRY):
+                self._lease = await self._leases.read()  # the last renewal may have been broken off
+                if self._ours():
+                    await self._leases.write(self._record(self._lease, holder="", duration=1))
+        except (ApiError, TimeoutError) as problem:
+            logger.warning("the Lease could not be released: %s", str(problem) or f"no answer within {LONGEST_TRY:g} s")
 
     async def step(self) -> bool:
         """One try to take or renew; whether the Lease is ours for certain."""
         started = self._clock()
         try:
-            if self._lease is None or not self._ours():
-                self._lease = await self._leases.read()
-            if not self._may_take(started):
-                return False
-            written = await self._leases.write(self._record(self._lease, self._identity, int(DURATION)))
+            async with asyncio.timeout(LONGEST_TRY):
+                if self._lease is None or not self._ours():
+                    self._lease = await self._leases.read()
+                if not self._may_take(started):
+                    return False
+                written = await self._leases.write(self._record(self._lease, self._identity, int(DURATION)))
         except (Conflict, NotFound):
             self._lease = None  # somebody wrote or deleted it; what is there now is read at the next step
             return False
-        except ApiError as problem:
-            logger.warning("the Lease could not be renewed: %s", problem)
+        except (ApiError, TimeoutError) as problem:
+            logger.warning("the Lease could not be renewed: %s", str(problem) or f"no answer within {LONGEST_TRY:g} s")
             return False
         self._lease = written
         self._deadline = started + DURATION - MARGIN
@@ -128,12 +136,13 @@ class Elector:
 
     def _may_take(self, now: float) -> bool:
         """Free, ours, or not renewed for as long as its holder promised, by our own clock."""
-        if self._lease is None or not self._holder() or self._ours():
-            return True
-        version = self._lease["metadata"]["resourceVersion"]
-        if version != self._seen[0]:
-            self._seen = (version, now)
-        return now - self._seen[1] >= float(self._lease["spec"].get("leaseDurationSeconds") or DURATION)
+        if self._lease is not None:
+            if not self._holder() or self._ours():
+                self._free_at = now
+            elif self._seen != (version := self._lease["metadata"]["resourceVersion"]):
+                self._seen = version
+                self._free_at = now + float(self._lease["spec"].get("leaseDurationSeconds") or DURATION)
+        return now >= self._free_at
 
     def _record(self, lease: dict[str, Any] | None, holder: str, duration: int) -> dict[str, Any]:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -105,13 +105,16 @@ class Transport:
     async def lines(
         self, path: str, *, resource: str, query: Mapping[str, str], accept: str = JSON, silence: float
     ) -> AsyncIterator[aiohttp.StreamReader]:
-        """A watch: its body is read line by line; TimeoutError after `silence` seconds without a byte."""
+        """A watch: its body is read line by line; TimeoutError after `silence` seconds without a byte, and earlier if not even
+        its beginning is answered."""
         timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=silence)
         began = time.monotonic()
         try:
-            async with self._send(
-                "GET", path, query, None, {"Accept": accept}, timeout=timeout, read_bufsize=_LINE
-            ) as answer:
+            async with (
+                asyncio.timeout(_TRY) as patience,
+                self._send("GET", path, query, None, {"Accept": accept}, timeout=timeout, read_bufsize=_LINE) as answer,
+            ):
+                patience.reschedule(None)
                 self._count("watch", resource, answer.status, time.monotonic() - began)
                 if answer.status >= 300:
                     failure = error(answer.status, _decoded(await answer.read()))
