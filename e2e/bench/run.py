@@ -15,9 +15,10 @@ from e2e.bench import processes
 from e2e.bench.contender import Contender
 from e2e.bench.driver import say
 from e2e.bench.player import HELD
-from e2e.bench.requests import Request, children_written, latencies, quantile, tally
+from e2e.bench.requests import PLAYER, Request, children_written, latencies, quantile, tally
 from e2e.bench.result import Phase, Result
 from e2e.bench.stage import Stage
+from e2e.bench.web import BenchError
 
 OTHERS = 1000
 """So many are made while single ones become ready."""
@@ -33,7 +34,7 @@ class Options:
     """Seconds; 0 leaves it out."""
     change: bool = True
     latency: bool = True
-    within: float = 900.0
+    within: float = 1800.0
     """Seconds that all resources may take to be done."""
 
 
@@ -145,8 +146,9 @@ class Run:
         calm = [f"{HELD}calm-{number:03}" for number in range(CALM)]
         busy = [f"{HELD}busy-{number:03}" for number in range(BUSY)]
         others = [f"other-{number:04}" for number in range(OTHERS)]
+        self._stage.log.news()
         await self._fleet.create(calm + busy)
-        await self._stage.at_rest()
+        await self._held(len(calm + busy))
         async with self._phase("ready, calm") as phase:
             await self._release(calm)
             await self._until_done("becoming ready", calm)
@@ -158,6 +160,18 @@ class Run:
             await self._until_done("meanwhile", busy + others)
         until = max(children_written(self._news, self._user, self._plural, created=True))
         await self._latencies(phase, [name for name in busy if released[name] < until])
+
+    async def _held(self, number: int) -> None:
+        """Wait until so many pods of them are there, and only have to become ready."""
+        end, pods = time.monotonic() + self._within, 0
+        while pods < number:
+            self._stage.alive()
+            if time.monotonic() > end:
+                raise BenchError(f"only {pods} of {number} Deployments that are to become ready later are there")
+            await asyncio.sleep(0.25)
+            news = self._stage.log.news()
+            pods += sum(one.user == PLAYER and (one.verb, one.resource) == ("create", "pods") for one in news)
+        await self._stage.at_rest()
 
     async def _release(self, names: list[str]) -> dict[str, float]:
         """Let these become ready, one after the other; when each was let go."""
