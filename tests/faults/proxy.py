@@ -167,13 +167,16 @@ class Proxy:
 
     def stall(self, *resources: str) -> None:
         """The watches of these that are open now say nothing more, and do not end."""
-        for stream in self._of(resources):
-            self._do(stream.mute)
+
+        def mute() -> None:
+            for stream in self._of(resources):
+                stream.mute()
+
+        self._do(mute)
 
     def expire(self, *resources: str) -> None:
         """The watches of these that are open now end with 410: their resource version is too old."""
-        for stream in self._of(resources):
-            asyncio.run_coroutine_threadsafe(_expire(stream), self._loop).result(30)
+        self._do(lambda: [asyncio.ensure_future(_expire(stream)) for stream in self._of(resources)])
 
     def cut(self) -> None:
         """All connections of the operator are reset."""
@@ -197,7 +200,12 @@ class Proxy:
         thread.join()
 
     def _do(self, what: Callable[[], Any]) -> None:
-        self._loop.call_soon_threadsafe(what)
+        """In the proxy's own thread; returns when it is done."""
+
+        async def do() -> None:
+            what()
+
+        asyncio.run_coroutine_threadsafe(do(), self._loop).result(30)
 
     def _abort(self) -> None:
         for transport in self._transports:

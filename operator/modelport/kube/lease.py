@@ -97,7 +97,7 @@ class Elector:
             if held:
                 self.leading.set()
             elif self.leading.is_set() and (self._clock() >= self._deadline or self._taken()):
-                logger.error("the Lease is lost: %s", self._holder() or "no renewal came through")
+                logger.error("the Lease is lost: %s", self._holder() if self._taken() else "no renewal came through")
                 return
             await asyncio.sleep(RENEW_EVERY if held else RETRY_EVERY)
 
