@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.engine.harness import Engine, until
-from tests.faults import hurried
+from tests.faults import staged
 from tests.faults.check import everything_is_as_it_should_be
 from tests.faults.container import Container
 from tests.faults.proxy import Proxy, Refuse, Request
@@ -71,7 +71,7 @@ def test_the_watches_are_refused_with_410(proxied: Engine, proxy: Proxy) -> None
 
 def test_what_no_watch_of_the_resources_tells_is_found_by_the_next_comparison(stopped: Engine, proxy: Proxy) -> None:
     """A resource without children is missed by nothing else."""
-    stopped.operator.program = hurried.program(resync=3)
+    stopped.operator.program = staged.program(resync=3)
     stopped.operator.start()
     stopped.api.create(stopped.at, PAUSED)
     until("it is known", lambda: known(stopped) == 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.engine.harness import Engine
-from tests.faults import hurried
+from tests.faults import staged
 from tests.faults.check import everything_is_as_it_should_be
 from tests.faults.proxy import Proxy
 from tests.faults.users import PENDING, commotion, prepare
@@ -27,7 +27,7 @@ def stall(engine: Engine, proxy: Proxy, within: float) -> None:
 
 
 def test_a_watch_that_is_silent_for_too_long_is_begun_anew(stopped: Engine, proxy: Proxy) -> None:
-    stopped.operator.program = hurried.program(silence=5)
+    stopped.operator.program = staged.program(silence=5)
     stopped.operator.start()
     stall(stopped, proxy, within=60)
 
