@@ -1,9 +1,7 @@
-"""The process: its settings, its web server, and two of it with one Lease."""
+"""The process: its settings and its web server."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,23 +43,6 @@ def test_what_is_wrong_with_a_file_is_said_with_its_place(tmp_path: Path, text: 
     with pytest.raises(SettingsError, match=says) as error:
         load(file, {})
     assert str(file) in str(error.value)
-
-
-@pytest.mark.apiserver
-def test_the_second_takes_over_when_the_first_ends_cleanly(engine: Engine) -> None:
-    first = engine.operator
-    second = replace(first, log=first.log.with_name("second.log"), process=None)
-    second.launch("the-second")
-    until("the second has a full cache", lambda: second.get("/readyz") is not None)
-    assert second.metric("modelport_leader") == 0
-    started = time.monotonic()
-    assert first.stop() == 0
-    until("the second leads", lambda: second.metric("modelport_leader") == 1)
-    taken = time.monotonic() - started
-    engine.apply("alpha")
-    engine.until_ready("alpha")
-    assert second.stop() == 0
-    assert taken < 5, f"took over after {taken:.1f} s"
 
 
 @pytest.mark.apiserver

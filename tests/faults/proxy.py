@@ -10,10 +10,11 @@ import asyncio
 import json
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,6 @@ from yarl import URL
 from e2e.cluster.controlplane import ControlPlane
 from tests.engine.harness import USER
 
-THROUGH = "modelport through the proxy"
-"""The user agent by which the audit log tells these requests from those of an operator that needs no proxy."""
 _KUBECONFIG = """\
 {{apiVersion: v1, kind: Config, current-context: p, contexts: [{{name: p, context: {{cluster: p, user: p}}}}],
   clusters: [{{name: p, cluster: {{server: "http://127.0.0.1:{port}"}}}}], users: [{{name: p, user: {{}}}}]}}
@@ -41,12 +40,18 @@ class Request:
     method: str
     path: str
     watch: bool
+    at: float = field(default_factory=time.monotonic, compare=False)
 
     @property
     def resource(self) -> str:
         """The plural: `deployments`, of /apis/apps/v1/namespaces/n/deployments/d/status as well."""
         parts = self.path.strip("/").split("/")[3 if self.path.startswith("/apis/") else 2 :]
         return next(iter(parts[2:] if parts[:1] == ["namespaces"] and len(parts) > 2 else parts), "")
+
+    @property
+    def lists(self) -> bool:
+        """Whether all objects of a kind are asked for."""
+        return self.method == "GET" and not self.watch and self.path.endswith(f"/{self.resource}")
 
     @property
     def write(self) -> bool:
@@ -123,7 +128,8 @@ class Stream:
 class Proxy:
     """Faults by `rule`, for each request; and what is done to open watches."""
 
-    def __init__(self, plane: ControlPlane) -> None:
+    def __init__(self, plane: ControlPlane, user_agent: str = "modelport through the proxy") -> None:
+        """By the user agent the audit log tells whose requests these were."""
         self.rule: Rule = none
         self.held = threading.Event()
         """A request is held."""
@@ -131,7 +137,7 @@ class Proxy:
         """The request that was held has been carried out."""
         self.seen: list[Request] = []
         """Every request so far."""
-        self._server = plane.server
+        self._server, self._user_agent = plane.server, user_agent
         self._streams: set[Stream] = set()
         self._transports: set[asyncio.Transport] = set()
         self._loop: asyncio.AbstractEventLoop
@@ -302,7 +308,9 @@ class Proxy:
     def _send(self, asked: web.BaseRequest, body: bytes) -> Any:
         headers = {name: value for name, value in asked.headers.items() if name.lower() not in _OF_THE_CONNECTION}
         url = URL(self._server + asked.raw_path, encoded=True)
-        return self._session.request(asked.method, url, data=body or None, headers={**headers, "User-Agent": THROUGH})
+        return self._session.request(
+            asked.method, url, data=body or None, headers={**headers, "User-Agent": self._user_agent}
+        )
 
 
 async def _expire(stream: Stream) -> None:
