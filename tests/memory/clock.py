@@ -52,7 +52,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """When something is due next, if nothing happens."""
         timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
         while timers and timers[0].cancelled():
-            self._timer_cancelled_count -= 1
+            self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
             heapq.heappop(timers)._scheduled = False  # type: ignore[attr-defined]
         return timers[0].when() if timers else inf
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from e2e.pods import running
 from modelport.kube.kinds import DEPLOYMENT, NAMESPACE, POD, REPLICA_SET, Kind
 from modelport.render.hashing import short_hash
-from tests.engine.harness import running
 from tests.memory.requests import Json, Place
 from tests.memory.server import Server
 from tests.memory.twins import MERGE

@@ -7,7 +7,9 @@ told is what the API server tells: by the label selector, with bookmarks, and 41
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from modelport.kube.kinds import Kind
 from tests.memory.requests import Json, status
@@ -35,6 +37,7 @@ class Change:
     """One write: how the object looked before (None: it was created) and after (None: it was deleted)."""
 
     version: int
+    at: float
     kind: Kind
     namespace: str
     before: Json | None
@@ -55,7 +58,10 @@ class Change:
 class History:
     """All changes since the last `expire`, and who is watching."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.lags: dict[str, float] = {}
+        """Seconds after which watches of a kind (by its plural) learn of a change."""
         self.version = 100
         self._oldest = self.version
         self._changes: list[Change] = []
@@ -115,13 +121,17 @@ class History:
             self._watches.remove(watch)
 
     def next(self, watch: Watch) -> Json | None:
-        """The next event for this watch, if there is one that it may know of."""
+        """The next event for this watch, if there is one that it may know of by now."""
         if watch.told < self._oldest:
             message = f"too old resource version: {watch.told} ({self._oldest})"
             return {"type": "ERROR", "object": status(410, "Expired", message)}
         held = self._held.get(watch.kind.plural, self.version)
+        lag = self.lags.get(watch.kind.plural, 0.0)
         for change in self._changes[self._position(watch.told) :]:
             if change.version > held:
+                break
+            if change.at + lag > self._clock():
+                watch.news_at = change.at + lag
                 break
             watch.told = change.version
             if change.kind == watch.kind and watch.namespace in (None, change.namespace):
@@ -132,7 +142,7 @@ class History:
 
     def bookmark(self, watch: Watch) -> Json | None:
         """That nothing has happened up to now, if that may be known."""
-        if watch.kind.plural in self._held:
+        if watch.kind.plural in self._held or watch.told < self.version:
             return None
         kind = {"kind": watch.kind.name, "apiVersion": watch.kind.api_version}
         return {"type": "BOOKMARK", "object": {**kind, "metadata": {"resourceVersion": str(self.version)}}}
@@ -157,6 +167,8 @@ class Watch:
     ) -> None:
         self.kind, self.namespace, self.selector, self.since = kind, namespace, selector, since
         self.told = since
+        self.news_at = inf
+        """When it may be told what it may not be told yet."""
         self.lost = self.dumb = False
         self._history, self._news, self._ended = history, asyncio.Event(), False
         self._end = asyncio.get_running_loop().time() + seconds
@@ -177,6 +189,7 @@ class Watch:
         while not self._ended:
             if self.lost:
                 raise ConnectionResetError("the watch was broken off")
+            self.news_at = inf
             event = None if self.dumb else self._history.next(self)
             if event is None and loop.time() >= marked and not self.dumb:
                 event = self._history.bookmark(self)
@@ -188,7 +201,7 @@ class Watch:
                 break
             self._news.clear()
             try:
-                async with asyncio.timeout_at(min(marked, self._end) if not self.dumb else None):
+                async with asyncio.timeout_at(None if self.dumb else min(marked, self._end, self.news_at)):
                     await self._news.wait()
             except TimeoutError:
                 continue

@@ -7,12 +7,11 @@ import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from contextvars import ContextVar
-from functools import partial
 from typing import Any
 
 from modelport.app.operator import FINISH_WITHIN, take_in
 from modelport.control.apply import Applier
-from modelport.control.cache import Cache
+from modelport.control.cache import Cache, News
 from modelport.control.evidence import Evidence
 from modelport.control.presence import Presence
 from modelport.control.publish import Publisher
@@ -72,11 +71,13 @@ class Operator:
         self.name, self.frozen, self.exited = name, False, False
         self._clock, self._server, self._wrong = clock, server, wrong
         self._working: set[Key] = set()
+        self._known: dict[Key, str] = {}
+        self._gone: set[str] = set()
         self._current: ContextVar[Resource | None] = ContextVar("current", default=None)
         self.loop = VirtualLoop(clock)
         self.session = Session(server, wire, name, self._sending)
         self.queue = WorkQueue(clock)
-        self.cache = Cache(partial(take_in, self.queue))
+        self.cache = Cache(self._changed)
         self.elector: Elector | None = None
         self._stop = asyncio.Event()
         self._main = self.loop.create_task(self._run())
@@ -154,6 +155,17 @@ class Operator:
     def _died(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and not self.exited:
             self._wrong(f"{self.name}: {task.get_name()} ended: {task.exception()!r}")
+
+    def _changed(self, key: Key, news: News) -> None:
+        """What was deleted never comes back: another one may, under its name."""
+        resource = self.cache.resource(key)
+        uid = resource.uid if resource is not None else ""
+        if uid in self._gone:
+            self._wrong(f"{self.name}: {key} has come back from the dead")
+        if self._known.get(key, "") not in ("", uid):
+            self._gone.add(self._known[key])
+        self._known[key] = uid
+        take_in(self.queue, key, news)
 
     async def _reconcile(self, key: Key) -> Outcome:
         if key in self._working:

@@ -7,6 +7,7 @@ defaults for built-in kinds. tests/memory/test_contract.py compares it with the 
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -67,9 +68,13 @@ class Server:
     """Called for every request to one object; what it raises is the answer."""
     written: Callable[[Request, Json | None, Json | None], None] = lambda request, before, after: None
     """Told of every request that changed something."""
-    history: History = field(default_factory=History)
+    clock: Callable[[], float] = time.monotonic
     objects: dict[Place, Stored] = field(default_factory=dict)
+    history: History = field(init=False)
     _pages: dict[str, tuple[int, list[dict[str, Any]]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.history = History(self.clock)
 
     def request(
         self, method: str, path: str, body: Any = None, content_type: str = "application/json", user: str = ""
@@ -222,7 +227,7 @@ class Server:
         return new.document
 
     def _tell(self, asked: Request, before: Json | None, after: Json | None, version: int) -> None:
-        self.history.tell(Change(version, asked.place.kind, asked.place.namespace, before, after))
+        self.history.tell(Change(version, self.clock(), asked.place.kind, asked.place.namespace, before, after))
         self.written(asked, before, after)
 
     def _list(self, asked: Request) -> dict[str, Any]:

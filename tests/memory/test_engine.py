@@ -48,7 +48,10 @@ KEYS = st.sampled_from([ALPHA, ALPHA, ALPHA, ("models", "beta"), (ENDING, "alpha
 CHILDREN = st.sampled_from(sorted(CHILD_KINDS))
 NAMED = st.sampled_from(["Deployment", "Service"])
 """Children that have their resource's name."""
-WATCHES = st.sampled_from([kind.plural for kind in (MODEL_DEPLOYMENT, *WATCHED)])
+PLURALS = [kind.plural for kind in (MODEL_DEPLOYMENT, *WATCHED)]
+WATCHES = st.sampled_from(PLURALS)
+LAGS = st.sampled_from([0.0, 0.0, 0.01, 0.3, 2.0])
+"""Seconds after which watches of a kind tell what has happened, so that the kinds overtake each other."""
 FAULTS = st.builds(
     Fault,
     answer=st.sampled_from([200, 200, 429, 500, 0, -1]),
@@ -119,8 +122,9 @@ class Engine(RuleBasedStateMachine):
             self.world.make_namespace(name)
         self.world.start("a")
 
-    @initialize(spec=SPECS)
-    def begins(self, spec: dict[str, Any]) -> None:
+    @initialize(spec=SPECS, lags=st.lists(LAGS, min_size=len(PLURALS), max_size=len(PLURALS)))
+    def begins(self, spec: dict[str, Any], lags: list[float]) -> None:
+        self.world.server.history.lags = dict(zip(PLURALS, lags, strict=True))
         self.world.apply(MODEL_DEPLOYMENT, ALPHA, {"spec": spec})
         for _ in range(3):
             self.world.run(0.5)
@@ -128,12 +132,16 @@ class Engine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            self.world.settle()
-            for kind, uid, what in self.added:
-                for document in self.world.server.find(kind):
-                    assert document["metadata"]["uid"] != uid or THEIRS[what](document), f"{what}: lost"
+            self.everything_comes_right()
         finally:
             self.world.close()
+
+    @rule()
+    def everything_comes_right(self) -> None:
+        self.world.settle()
+        for kind, uid, what in self.added:
+            for document in self.world.server.find(kind):
+                assert document["metadata"]["uid"] != uid or THEIRS[what](document), f"{what}: lost"
 
     @invariant()
     def nothing_happens_that_never_may(self) -> None:

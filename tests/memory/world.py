@@ -52,11 +52,11 @@ class World:
     def __init__(self) -> None:
         self.clock, self.wrong = Clock(), list[str]()
         self.wire = VirtualLoop(self.clock)
-        self.server = Server(admit=self._admit, written=self._written)
+        self.server = Server(admit=self._admit, written=self._written, clock=self.clock)
         self.operators: dict[str, Operator] = {}
         self.forbidden: set[tuple[str, str]] = set()
         self.refused: set[str] = set()
-        self._ours: set[str] = set()
+        self._owners: dict[str, set[str]] = {}
         self.writes: list[str] = []
         self._log = _Log(self.wrong)
         self._logger = logging.getLogger("modelport")
@@ -275,17 +275,22 @@ class World:
             raise Refusal(403, "Forbidden", f"{asked.place.text} is forbidden: a policy of the test refuses it")
 
     def _written(self, asked: Request, before: Json | None, after: Json | None) -> None:
-        """An operator writes nothing but what it made itself, and statuses."""
-        owner = _owner(after) if after is not None else None
-        if owner is not None and after is not None:
-            self._ours.add(after["metadata"]["uid"])
-        if not asked.user or asked.place.namespace == LEASES:
-            return
-        self.writes.append(f"{asked.method} {asked.place.text} {asked.subresource}".strip())
-        if asked.place.kind.name in CHILD_KINDS and before is not None and before["metadata"]["uid"] not in self._ours:
-            self.wrong.append(f"{asked.user}: {asked.method} {asked.place.text}, which was never ours")
+        if asked.user and asked.place.namespace != LEASES:
+            self._judge(asked, before)
+        if after is not None and (owner := _owner(after)) is not None:
+            self._owners.setdefault(after["metadata"]["uid"], set()).add(owner["uid"])
+
+    def _judge(self, asked: Request, before: Json | None) -> None:
+        """An operator writes statuses, and children of the resource that it writes them for, and nothing else."""
+        what = f"{asked.user}: {asked.method} {asked.place.text} {asked.subresource}".strip()
+        self.writes.append(what)
         if asked.place.kind == MODEL_DEPLOYMENT and asked.subresource != "status":
-            self.wrong.append(f"{asked.user}: {asked.method} {asked.place.text}")
+            self.wrong.append(what)
+        if asked.place.kind.name in CHILD_KINDS and before is not None:
+            owners = self._owners.get(before["metadata"]["uid"], set())
+            meant = {one["uid"] for one in asked.body.get("metadata", {}).get("ownerReferences", ())}
+            if not owners or not meant <= owners:
+                self.wrong.append(f"{what}, which never belonged to that resource")
 
 
 class _Log(logging.Handler):
