@@ -71,9 +71,10 @@ def _roll_out(server: Server, deployment: Json) -> None:
     wanted, template = deployment["spec"]["replicas"], deployment["spec"]["template"]
     suffix = short_hash(template, size=5)
     sets = sorted(_owned(server, REPLICA_SET, deployment), key=_revision)
-    if not any(one["metadata"]["labels"][_HASH] == suffix for one in sets):
-        sets.append(_create_set(server, deployment, suffix, _revision(sets[-1]) + 1 if sets else 1))
-    new = next(one for one in sets if one["metadata"]["labels"][_HASH] == suffix)
+    new = next((one for one in sets if one["metadata"]["labels"][_HASH] == suffix), None)
+    new = new or _create_set(server, deployment, suffix, _revision(sets[-1]) + 1 if sets else 1)
+    if new is None:
+        return  # the name is not free yet, or the namespace is on its way out
     old = [one for one in sets if one is not new]
     done = sum(_is_ready(pod) for pod in _owned(server, POD, new)) >= wanted
     counts = [_scale(server, new, wanted), *(_scale(server, one, 0 if done else None) for one in old)]
@@ -90,7 +91,7 @@ def _roll_out(server: Server, deployment: Json) -> None:
     _patch_status(server, DEPLOYMENT, deployment, status)
 
 
-def _create_set(server: Server, deployment: Json, suffix: str, revision: int) -> Json:
+def _create_set(server: Server, deployment: Json, suffix: str, revision: int) -> Json | None:
     template = deployment["spec"]["template"]
     labels = {**template["metadata"]["labels"], _HASH: suffix}
     metadata = {
@@ -152,9 +153,10 @@ def _patch_status(server: Server, kind: Kind, document: Json, status: Json) -> N
     server.request("PATCH", f"{path}?fieldManager=controllers", {"status": status}, MERGE)
 
 
-def _create(server: Server, kind: Kind, namespace: str, body: Json) -> Json:
-    _, document = server.request("POST", f"{kind.path(namespace)}?fieldManager=controllers", body)
-    return document
+def _create(server: Server, kind: Kind, namespace: str, body: Json) -> Json | None:
+    """The object, if it could be created."""
+    code, document = server.request("POST", f"{kind.path(namespace)}?fieldManager=controllers", body)
+    return document if code == 201 else None
 
 
 def _delete(server: Server, place: Place) -> None:
