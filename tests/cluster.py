@@ -19,6 +19,8 @@ from e2e.cluster.controlplane import ControlPlane
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
+_CLOSED = (ConnectionError, ssl.SSLError, http.client.HTTPException)
+"""The API server closed the idle connection, or restarted."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class ClusterApi:
         try:
             self._connection.request(method, path, data, headers)
             answer = self._connection.getresponse()
-        except (ConnectionError, http.client.HTTPException):  # the API server closed the idle connection or restarted
+        except _CLOSED:
             self._connection.close()
             self._connection = self._connect()
             self._connection.request(method, path, data, headers)

@@ -128,8 +128,10 @@ class Stream:
 class Proxy:
     """Faults by `rule`, for each request; and what is done to open watches."""
 
-    def __init__(self, plane: ControlPlane, user_agent: str = "modelport through the proxy") -> None:
-        """By the user agent the audit log tells whose requests these were."""
+    def __init__(
+        self, plane: ControlPlane, user_agent: str = "modelport through the proxy", user: str | None = USER
+    ) -> None:
+        """By the user agent the audit log tells whose requests these were. Without a `user` the operator's token counts."""
         self.rule: Rule = none
         self.held = threading.Event()
         """A request is held."""
@@ -145,8 +147,9 @@ class Proxy:
         self._over = asyncio.Event()
         self._session: aiohttp.ClientSession
         self._tls = ssl.create_default_context(cafile=str(plane.authority.certificate))
-        ours = plane.authority.issue("behind-the-proxy", USER)
-        self._tls.load_cert_chain(ours.certificate, ours.key)
+        if user is not None:
+            pair = plane.authority.issue(f"{user}-behind-the-proxy", user)
+            self._tls.load_cert_chain(pair.certificate, pair.key)
 
     def hold(self, nth: int, moment: Moment, which: Callable[[Request], bool] = lambda one: one.write) -> None:
         """Hold the nth of these from now on, and all that come after it before they are sent."""

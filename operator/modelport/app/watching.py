@@ -5,7 +5,8 @@ It must never use kopf's indexes, daemons, timers, change-detecting handlers, an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 from typing import Any
 
 import kopf
@@ -31,12 +32,21 @@ def settings() -> kopf.OperatorSettings:
     chosen.networking.request_timeout = 30
     chosen.networking.connect_timeout = 10
     chosen.networking.enforce_retry_after = True
+    chosen.networking.error_backoffs = _ForEver()
     chosen.queueing.idle_timeout = 1.0
     chosen.execution.max_workers = 1
     chosen.persistence.finalizer = f"{names.GROUP}/unused"
     chosen.persistence.progress_storage = _NoProgress()
     chosen.persistence.diffbase_storage = _NoComparison()
     return chosen
+
+
+class _ForEver:
+    """kopf would give up after a minute without the API server, or without the right to watch one namespace of several,
+    and end the process, which all others need."""
+
+    def __iter__(self) -> Iterator[float]:
+        return chain((1.0, 1.0, 2.0, 3.0, 5.0, 8.0), repeat(13.0))
 
 
 class _NoComparison(kopf.DiffBaseStorage):  # type: ignore[misc]  # kopf exports it without a type
