@@ -21,7 +21,7 @@ from tests.memory.history import Watch
 from tests.memory.requests import Json, as_metadata, status
 from tests.memory.server import Server
 
-_WAY = 0.001
+WAY = 0.001
 _SERVER = "http://memory"
 _TOTAL = aiohttp.ClientTimeout(total=10)
 
@@ -77,6 +77,8 @@ class Session:
         """`wire` is where what was sent goes on without its sender; `sending` is told of every request at that moment."""
         self._server, self._wire, self._user, self._sending = server, wire, user, sending
         self.faults: list[Fault] = []
+        self.there = self.back = WAY
+        """Seconds that every request and every answer takes."""
         self.dead = False
 
     @asynccontextmanager
@@ -94,7 +96,7 @@ class Session:
         path = url.removeprefix(_SERVER) + (f"?{urlencode(params)}" if params else "")
         metadata_only = "as=PartialObjectMetadata" in headers.get("Accept", "")
         if params and params.get("watch"):
-            await asyncio.sleep(_WAY)
+            await asyncio.sleep(self.there)
             watch = self._server.watch(path)
             try:
                 yield Answer(200, content=Lines(watch, timeout.sock_read, metadata_only))
@@ -116,7 +118,9 @@ class Session:
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         fault = self._fault(method, path)
         if not self.dead:
-            self._wire.call_later(_WAY + fault.late, self._arrive, answer, fault, method, path, body, content_type)
+            self._wire.call_later(
+                self.there + fault.late, self._arrive, answer, fault, method, path, body, content_type
+            )
         return answer
 
     def _fault(self, method: str, path: str) -> Fault:
@@ -138,7 +142,9 @@ class Session:
             found = Answer(fault.answer, status(fault.answer, "", "as the test said"))
             found.headers = {"Retry-After": "2"} if fault.answer == 429 else {}
         if fault.answer >= 0:
-            self._wire.call_later(_WAY + fault.answered_late, self._deliver, answer, found if fault.answer else None)
+            self._wire.call_later(
+                self.back + fault.answered_late, self._deliver, answer, found if fault.answer else None
+            )
 
     @staticmethod
     def _deliver(answer: asyncio.Future[Answer], found: Answer | None) -> None:

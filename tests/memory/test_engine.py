@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from modelport.api.names import ANNOTATION_RECONCILE, LABEL_NAME, LABEL_ROLE, PAUSED
 from modelport.kube.kinds import CHILD_KINDS, DEPLOYMENT, MODEL_DEPLOYMENT, NAMESPACE, SERVICE, WATCHED, Kind
 from tests.memory import controllers
-from tests.memory.line import Fault
+from tests.memory.line import WAY, Fault
 from tests.memory.world import Key, World
 
 EFFORT = int(os.environ.get("MODELPORT_EFFORT", "1"))
@@ -251,6 +251,12 @@ class Engine(RuleBasedStateMachine):
     def requests_go_wrong(self, fault: Fault, times: int) -> None:
         for operator in self.world.operators.values():
             operator.session.faults += [fault] * times
+
+    @rule(there=st.sampled_from([WAY, WAY, 0.3]), back=st.sampled_from([WAY, 0.3, 5.0]), then=THEN)
+    def the_network_is_slow_or_fast(self, there: float, back: float, then: float) -> None:
+        for operator in self.world.operators.values():
+            operator.session.there, operator.session.back = there, back
+        self.world.run(then)
 
     @rule(lost=st.sampled_from(["patch", "delete", "get", None]), kind=st.sampled_from(sorted(KINDS)), then=THEN)
     def a_right_is_lost_or_all_are_given(self, lost: str | None, kind: str, then: float) -> None:

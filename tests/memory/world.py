@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -32,6 +33,7 @@ from modelport.state.status import summarise
 from tests.memory import controllers
 from tests.memory.clock import Clock, VirtualLoop, run
 from tests.memory.fields import UnknownField, claimed, merged
+from tests.memory.line import WAY
 from tests.memory.operator import LEASES, PLATFORM, Operator
 from tests.memory.owners import NEVER_OWNED, Manager
 from tests.memory.requests import Json, Place, Refusal, Request, no_right, not_of_the_schema
@@ -40,6 +42,8 @@ from tests.memory.server import Server
 from tests.memory.twins import APPLY, MERGE
 
 Key = tuple[str, str]
+IN_VAIN = 3
+"""How often a child may be made for a resource that is gone: before its deletion is known, and by what was on its way."""
 LATEST = 31.0
 """Seconds after which everything that was sent has arrived."""
 PATIENCE = 2000.0
@@ -57,6 +61,8 @@ class World:
         self.forbidden: set[tuple[str, str]] = set()
         self.refused: set[str] = set()
         self._owners: dict[str, set[str]] = {}
+        self._gone: set[str] = set()
+        self._in_vain: Counter[tuple[Place, str]] = Counter()
         self.writes: list[str] = []
         self._log = _Log(self.wrong)
         self._logger = logging.getLogger("modelport")
@@ -140,6 +146,7 @@ class World:
         for operator in self.operators.values():
             operator.frozen = False
             operator.session.faults.clear()
+            operator.session.there = operator.session.back = WAY
         if not self.operators:
             self.start("a")
         for place in list(self.server.objects):
@@ -277,6 +284,8 @@ class World:
     def _written(self, asked: Request, before: Json | None, after: Json | None) -> None:
         if asked.user and asked.place.namespace != LEASES:
             self._judge(asked, before)
+        if asked.place.kind == MODEL_DEPLOYMENT and before is not None and after is None:
+            self._gone.add(before["metadata"]["uid"])
         if after is not None and (owner := _owner(after)) is not None:
             self._owners.setdefault(after["metadata"]["uid"], set()).add(owner["uid"])
 
@@ -286,11 +295,17 @@ class World:
         self.writes.append(what)
         if asked.place.kind == MODEL_DEPLOYMENT and asked.subresource != "status":
             self.wrong.append(what)
-        if asked.place.kind.name in CHILD_KINDS and before is not None:
+        if asked.place.kind.name not in CHILD_KINDS:
+            return
+        if before is not None:
             owners = self._owners.get(before["metadata"]["uid"], set())
             meant = {one["uid"] for one in asked.body.get("metadata", {}).get("ownerReferences", ())}
             if not owners or not meant <= owners:
                 self.wrong.append(f"{what}, which never belonged to that resource")
+        elif (uid := str((_owner(asked.body) or {}).get("uid"))) in self._gone:
+            self._in_vain[asked.place, uid] += 1
+            if self._in_vain[asked.place, uid] > IN_VAIN:
+                self.wrong.append(f"{what} again and again, for a resource that is gone")
 
 
 class _Log(logging.Handler):
