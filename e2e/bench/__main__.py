@@ -23,7 +23,7 @@ _WIDTH = 120  # of the table where the output is no terminal
 
 
 def main() -> None:
-    """Measure, then print, write and draw; what was measured before something went wrong, too."""
+    """Measure, then print, write and draw; status 1 where something went wrong."""
     options = _parser().parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started ends, and folders go
     measured: list[Result] = []
@@ -39,6 +39,8 @@ def main() -> None:
     finally:
         if measured:
             _tell(measured, options.out or ROOT / "out" / "bench" / time.strftime("%Y%m%d-%H%M%S"))
+    if any(one.broke_off for one in measured):
+        raise SystemExit(1)
 
 
 def _tell(measured: list[Result], folder: Path) -> None:
@@ -82,11 +84,11 @@ def _measured(options: argparse.Namespace) -> Iterator[Result]:
 def _undisturbed(one: Contender, size: int, chosen: run.Options, *, keep: bool) -> Result:
     say(f"{one.name} with {size}")
     first = run.measure(one, size, chosen)
-    if keep or not report.disturbed(first):
+    if keep or first.broke_off or not report.disturbed(first):
         return first
     say(f"  disturbed: others took {first.foreign_share:.0%} of a core; once more")
     again = run.measure(one, size, chosen)
-    return min(first, again, key=lambda each: each.foreign_share)
+    return min(first, again, key=lambda each: (bool(each.broke_off), each.foreign_share))
 
 
 def _sizes(text: str) -> list[int]:

@@ -27,11 +27,11 @@ def draw(results: Sequence[Result], path: Path) -> None:
                 for one in sorted(results, key=lambda one: one.size)
                 if one.contender == contender and (value := row.figure(one)) is not None
             ]
-            style = "--" if contender == FLOOR else "-"
-            part.plot(*zip(*points, strict=True), style, marker="o", label=contender)
+            sizes, values = [size for size, _ in points], [value for _, value in points]
+            part.plot(sizes, values, "--" if contender == FLOOR else "-", marker="o", label=contender)
         part.set(xscale="log", yscale="log", title=row.label, xlabel="resources")
-        sizes = sorted({result.size for result in results})
-        part.set_xticks(sizes, [str(size) for size in sizes])
+        ticks = sorted({result.size for result in results})
+        part.set_xticks(ticks, [str(size) for size in ticks])
         part.yaxis.set_major_formatter("{x:g}")
         part.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.4)))
         part.grid(visible=True, which="both", alpha=0.25)

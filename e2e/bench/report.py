@@ -114,7 +114,7 @@ OPERATOR_CPU = Row(
 )
 PEAK = Row(
     "peak memory of the operator (MiB)",
-    lambda result: result.peak_mib,
+    lambda result: result.peak_mib or None,
     digits=0,
     limits=(Limit(120, sizes=(1, 100, 1000)), Limit(250, sizes=(5000,))),
 )

@@ -33,6 +33,8 @@ class Result:
     peak_mib: float = 0.0
     """Of the operator's process, after the creation."""
     asking_peak_mib: float = 0.0
+    broke_off: str = ""
+    """Why later phases are missing."""
 
     @property
     def foreign_share(self) -> float:

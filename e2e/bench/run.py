@@ -39,7 +39,8 @@ class Options:
 
 
 def measure(contender: Contender, size: int, options: Options) -> Result:
-    """Everything, on an API server that is made for it and taken away after."""
+    """Everything, on an API server that is made for it and taken away after; where something goes wrong, what was
+    measured before."""
     result = Result(contender.name, size)
 
     async def everything(stage: Stage) -> None:
@@ -55,7 +56,10 @@ def measure(contender: Contender, size: int, options: Options) -> Result:
         if options.latency:
             await run.latency()
 
-    _on_a_stage(contender, everything)
+    try:
+        _on_a_stage(contender, everything)
+    except BenchError as problem:
+        result.broke_off = str(problem)
     return result
 
 
@@ -205,7 +209,7 @@ class Run:
     async def _phase(self, name: str) -> AsyncIterator[Phase]:
         """Measure what happens in the block."""
         say(f"  {name}")
-        phase = self._result.phases[name] = Phase()
+        phase = Phase()
         self._stage.log.news()
         before, busy, began = self._stage.used(), processes.busy(), time.monotonic()
         yield phase
@@ -214,6 +218,7 @@ class Run:
         phase.foreign = max(0.0, processes.busy() - busy - sum(phase.cpu.values()))
         self._news = self._stage.log.news()
         phase.requests = asdict(tally(self._news, self._user))
+        self._result.phases[name] = phase
 
 
 def _middle_and_end(seconds: Iterable[float]) -> tuple[float | None, float | None]:

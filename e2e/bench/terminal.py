@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from e2e.bench.report import DISTURBED, FLOOR, GROWTH, OURS, TABLE, Judged, Row, disturbed, growth, judge
@@ -21,6 +22,8 @@ def show(results: Sequence[Result], console: Console) -> None:
             f"{contender}: {label}: each resource costs {factor:.2f}x with 5000 of what it costs with 1000{kept}"
         )
     for result in results:
+        if result.broke_off:
+            console.print(f"[red]broke off[/]: {result.contender} with {result.size}: {escape(result.broke_off)}")
         if disturbed(result):
             console.print(
                 f"[yellow]disturbed[/]: {result.contender} with {result.size}: others took {result.foreign_share:.0%} of a "

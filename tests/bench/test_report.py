@@ -86,6 +86,16 @@ def test_the_table_says_ratio_limit_and_disturbance() -> None:
     assert any("disturbed: null with 1000: others took 80% of a core" in each for each in lines)
 
 
+def test_what_was_measured_before_it_broke_off_is_shown() -> None:
+    broken = measured("modelport")
+    broken.phases = {"create": broken.phases["create"]}
+    broken.broke_off = "operator has ended:\n[Errno 111]"
+    out = io.StringIO()
+    terminal.show([broken], Console(file=out, width=120))
+    assert "all children exist (s)" in out.getvalue()
+    assert "broke off: modelport with 1000: operator has ended:\n[Errno 111]" in out.getvalue()
+
+
 def test_results_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     both = [measured("null"), measured("modelport")]
     result.dump(both, tmp_path / "results.json")
@@ -93,7 +103,11 @@ def test_results_are_read_back_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:
-    plot.draw([measured(name, size) for name in ("null", "modelport") for size in (1, 1000)], tmp_path / "growth.png")
+    nothing = Result("another", 1, broke_off="it never started")
+    plot.draw(
+        [nothing, *(measured(name, size) for name in ("null", "modelport") for size in (1, 1000))],
+        tmp_path / "growth.png",
+    )
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
 
 
