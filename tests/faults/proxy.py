@@ -28,7 +28,7 @@ from tests.engine.harness import USER
 
 _KUBECONFIG = """\
 {{apiVersion: v1, kind: Config, current-context: p, contexts: [{{name: p, context: {{cluster: p, user: p}}}}],
-  clusters: [{{name: p, cluster: {{server: "http://127.0.0.1:{port}"}}}}], users: [{{name: p, user: {{}}}}]}}
+  clusters: [{{name: p, cluster: {{server: "{server}"}}}}], users: [{{name: p, user: {{}}}}]}}
 """
 _OF_THE_CONNECTION = frozenset({"host", "connection", "content-length", "transfer-encoding", "user-agent"})
 
@@ -137,6 +137,8 @@ class Proxy:
         """A request is held."""
         self.landed = threading.Event()
         """The request that was held has been carried out."""
+        self.address = ""
+        """As long as it serves."""
         self.seen: list[Request] = []
         """Every request so far."""
         self._server, self._user_agent = plane.server, user_agent
@@ -202,7 +204,8 @@ class Proxy:
         thread = threading.Thread(target=lambda: asyncio.run(self._serve(port)), daemon=True)
         thread.start()
         kubeconfig = folder / "proxy.kubeconfig"
-        kubeconfig.write_text(_KUBECONFIG.format(port=port.result(30)))
+        self.address = f"http://127.0.0.1:{port.result(30)}"
+        kubeconfig.write_text(_KUBECONFIG.format(server=self.address))
         yield kubeconfig
         self.release()
         self._do(self._over.set)

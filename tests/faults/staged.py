@@ -63,10 +63,11 @@ def clock(file: str) -> None:
 
 
 def secrets(folder: str) -> None:
-    """Where the kubelet would put token and authority of the service account."""
+    """Where the kubelet has put token and authority of the service account; no kubeconfig."""
     import kubernetes.aio.config.incluster_config as module
 
     module.SERVICE_TOKEN_FILENAME, module.SERVICE_CERT_FILENAME = f"{folder}/token", f"{folder}/ca.crt"
+    del os.environ["KUBECONFIG"]
 
 
 def cgroup(folder: str) -> None:

@@ -102,6 +102,17 @@ async def test_a_rotated_token_is_read_after_401(
     assert server.tokens == ["Bearer old", "Bearer new"]
 
 
+async def test_of_many_that_are_refused_at_once_one_loads_the_new_token_for_all(
+    script: tuple[Script, Transport, list[tuple[str, str, int]], Path],
+) -> None:
+    server, transport, _, kubeconfig = script
+    kubeconfig.write_text(kubeconfig.read_text().replace("old", "new"))
+    transport._connection._loaded_at = float("-inf")
+    server.answers = [refusal(401) for _ in range(4)]
+    assert await asyncio.gather(*(send(transport) for _ in range(4))) == [{"kind": "Done"}] * 4
+    assert server.tokens == ["Bearer old"] * 4 + ["Bearer new"] * 4
+
+
 async def test_401_that_stays_is_an_error(
     script: tuple[Script, Transport, list[tuple[str, str, int]], Path],
 ) -> None:

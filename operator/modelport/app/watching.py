@@ -5,8 +5,9 @@ It must never use kopf's indexes, daemons, timers, change-detecting handlers, an
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from typing import Any
 
 import kopf
@@ -15,7 +16,11 @@ from modelport.api import names
 from modelport.app.scope import Scope
 from modelport.control.cache import Cache
 from modelport.kube.connection import Connection
+from modelport.kube.errors import Unavailable
 from modelport.state.project import project_resource
+
+_LOGIN_AGAIN = 1.0
+"""Seconds from a refusal of the credentials to the next login."""
 
 
 def settings() -> kopf.OperatorSettings:
@@ -93,10 +98,17 @@ def registry(cache: Cache, connection: Connection, ours: Callable[[str], bool]) 
         else:
             cache.put_resource(resource)
 
+    logins = count()
+
     async def login(**_: Any) -> kopf.ConnectionInfo:
-        await connection.renew()
+        if number := next(logins):
+            await asyncio.sleep(_LOGIN_AGAIN)
+        try:
+            await connection.renew()
+            scheme, _space, token = (await connection.authorization() or "").partition(" ")
+        except Unavailable as problem:
+            raise kopf.TemporaryError(problem.message, delay=_LOGIN_AGAIN) from problem
         authority, certificate, key = connection.certificate_files
-        scheme, _space, token = (await connection.authorization() or "").partition(" ")
         return kopf.ConnectionInfo(
             server=connection.server,
             ca_path=authority,
@@ -106,6 +118,7 @@ def registry(cache: Cache, connection: Connection, ours: Callable[[str], bool]) 
             certificate_path=certificate,
             private_key_path=key,
             proxy_url=connection.proxy,
+            priority=number,  # kopf takes nothing twice, but an API server that has just started refuses good tokens, too
         )
 
     handlers = kopf.OperatorRegistry()

@@ -51,8 +51,11 @@ class Connection:
         self.ssl = RESTClientObject(configuration).ssl_context
         self._loaded_at = time.monotonic()
 
-    async def renew(self) -> bool:
-        """Load again after a 401, unless that was done a moment ago; whether it was done."""
+    async def renew(self, sent: float | None = None) -> bool:
+        """Load again after a 401, unless that was done a moment ago; whether it was done since the refused request was
+        sent, by this call or by another one's."""
+        if sent is not None and sent < self._loaded_at:
+            return True
         if time.monotonic() - self._loaded_at < _RELOAD_AT_MOST_EVERY:
             return False
         await self.load()

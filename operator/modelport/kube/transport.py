@@ -93,7 +93,7 @@ class Transport:
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as problem:  # ValueError: it is no JSON
                 self._count(verb, resource, 0, time.monotonic() - began)
                 failure = Unavailable(0, f"no answer from the API server: {str(problem) or type(problem).__name__}")
-            if isinstance(failure, Unauthorized) and await self._connection.renew():
+            if isinstance(failure, Unauthorized) and await self._connection.renew(began):
                 continue
             if not isinstance(failure, Unavailable):
                 raise failure
@@ -119,7 +119,7 @@ class Transport:
                 if answer.status >= 300:
                     failure = error(answer.status, _decoded(await answer.read()))
                     if isinstance(failure, Unauthorized):
-                        await self._connection.renew()
+                        await self._connection.renew(began)
                     raise failure
                 yield answer.content
         except TimeoutError:
