@@ -106,6 +106,7 @@ async def soak(engine: Engine, samples: list[Sample]) -> None:
             node.cancel()
             with suppress(asyncio.CancelledError):
                 await node
+    await asyncio.sleep(0.5)  # connections under TLS are closed a moment after their session
 
 
 async def until_ready(life: Life) -> None:
