@@ -7,7 +7,6 @@ API server would have said. What was sent arrives, whatever becomes of the sende
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+import orjson
 
 from tests.memory.clock import VirtualLoop
 from tests.memory.history import Watch
@@ -48,7 +48,7 @@ class Answer:
     content: Lines | None = None
 
     async def read(self) -> bytes:
-        return json.dumps(self.document).encode()
+        return orjson.dumps(self.document)
 
 
 class Lines:
@@ -67,7 +67,7 @@ class Lines:
             return b""
         if self._metadata_only and event["type"] != "ERROR":
             event = {**event, "object": as_metadata(event["object"])}
-        return json.dumps(event).encode() + b"\n"
+        return orjson.dumps(event) + b"\n"
 
 
 class Session:
@@ -103,7 +103,7 @@ class Session:
             finally:
                 watch.close()
             return
-        body = json.loads(data) if data is not None else None
+        body = orjson.loads(data) if data is not None else None
         self._sending(method, path, body)
         async with asyncio.timeout(timeout.total):
             answer = await self._exchange(method, path, body, headers.get("Content-Type", ""))

@@ -63,12 +63,18 @@ class Door:
 
 
 class Operator:
-    """One process. `wrong` is told of what it must never do."""
+    """One process. `wrong` is told of what it must never do, and `everyone` are all that run, itself among them."""
 
     def __init__(
-        self, name: str, clock: Clock, server: Server, wire: VirtualLoop, wrong: Callable[[str], None]
+        self,
+        name: str,
+        clock: Clock,
+        server: Server,
+        wire: VirtualLoop,
+        wrong: Callable[[str], None],
+        everyone: Callable[[], Iterable[Operator]],
     ) -> None:
-        self.name, self.frozen, self.exited = name, False, False
+        self.name, self.frozen, self.exited, self._everyone = name, False, False, everyone
         self._clock, self._server, self._wrong = clock, server, wrong
         self._working: set[Key] = set()
         self._known: dict[Key, str] = {}
@@ -187,8 +193,9 @@ class Operator:
         asked = Request.of(method, path, body)
         if method == "GET" or asked.place.namespace == LEASES:
             return
-        if not self.leads:
-            self._wrong(f"{self.name} sends {method} {path} without the Lease")
+        leaders = [operator.name for operator in self._everyone() if operator.leads]
+        if leaders != [self.name]:
+            self._wrong(f"{self.name} sends {method} {path} while {leaders} lead")
         if method == "PATCH" and asked.place.kind.name in CHILD_KINDS:
             resource = self._current.get()
             (owner,) = body["metadata"]["ownerReferences"]

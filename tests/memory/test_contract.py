@@ -16,10 +16,13 @@ from hypothesis import strategies as st
 
 from e2e.cluster.controlplane import ControlPlane, Settings
 from e2e.cluster.waiting import wait_for
+from modelport.kube.connection import Connection
 from modelport.kube.kinds import CONFIG_MAP, DEPLOYMENT, LEASE, MODEL_DEPLOYMENT, NAMESPACE, SERVICE, Kind
+from modelport.kube.transport import Transport
 from tests.cluster import ClusterApi, Kubectl
 from tests.conftest import CRD
 from tests.memory.history import Selector
+from tests.memory.requests import as_metadata
 from tests.memory.server import Server
 from tests.memory.twins import NOBODY, PLAIN, Api, Operation, Side, Twins, apply, comparable_events, patch
 from tests.render.cases import CASES
@@ -328,6 +331,23 @@ def test_pages_are_of_one_moment(both: Both) -> None:
     (real, memory) = both.ask("GET", f"/api/v1/namespaces/{both.namespace}/configmaps?labelSelector=team=b")
     assert real["items"] == memory["items"] == []
     assert real["kind"] == memory["kind"]
+
+
+async def test_metadata_alone(quiet: ControlPlane, both: Both) -> None:
+    both.object(SERVICE, "one").do(apply(service(HTTP)))
+    connection = Connection(str(quiet.kubeconfig))
+    await connection.load()
+    transport = Transport(connection, lambda *_: None)
+    for form, path in (("", SERVICE.path(both.namespace, "one")), ("List", SERVICE.path(both.namespace))):
+        accept = SERVICE.media_type(form)
+        real = await transport.request("GET", path, verb="get", resource="services", accept=accept)
+        memory = as_metadata(both.memory.request("GET", path)[1])
+        assert memory.keys() == real.keys()
+        assert [(one["kind"], one["apiVersion"]) for one in (memory, *memory.get("items", ()))] == [
+            (one["kind"], one["apiVersion"]) for one in (real, *real.get("items", ()))
+        ]
+        assert [one.keys() for one in memory.get("items", ())] == [one.keys() for one in real.get("items", ())]
+    await transport.close()
 
 
 @st.composite

@@ -95,7 +95,9 @@ class World:
 
     def start(self, name: str) -> Operator:
         """A new process of the operator."""
-        self.operators[name] = Operator(name, self.clock, self.server, self.wire, self.wrong.append)
+        self.operators[name] = Operator(
+            name, self.clock, self.server, self.wire, self.wrong.append, self.operators.values
+        )
         return self.operators[name]
 
     def kill(self, name: str) -> None:
