@@ -4,7 +4,7 @@ elector; kopf's watch, the asking process and the network are played."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Any
