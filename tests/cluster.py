@@ -15,10 +15,13 @@ from urllib.parse import urlsplit
 
 from e2e.cluster.binaries import binary
 from e2e.cluster.controlplane import ControlPlane
+from e2e.cluster.waiting import wait_for
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
+CRD = Path(__file__).parents[1] / "crds" / "modeldeployments.yaml"
+GROUP = "/apis/modelport.io/v1alpha1"
 _CLOSED = (ConnectionError, ssl.SSLError, http.client.HTTPException)
 """The API server closed the idle connection, or restarted."""
 
@@ -58,6 +61,12 @@ class Kubectl:
         items = {"apiVersion": "v1", "kind": "List", "items": list(manifests)}
         document = manifests[0] if len(manifests) == 1 else items
         return self("apply", *options, "-f", "-", stdin=json.dumps(document), check=check)
+
+
+def install_crd(plane: ControlPlane) -> None:
+    """Apply the CRD, and wait until it is served; `kubectl wait` does not, and fails as long as there is no status."""
+    Kubectl(plane.kubeconfig)("apply", "--server-side", "-f", str(CRD))
+    wait_for("the API server serves the CRD", lambda: plane.api.ok(f"{GROUP}/modeldeployments"), 60)
 
 
 class ClusterApi:

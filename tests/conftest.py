@@ -17,9 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # e2e and tests are packages
 
 from e2e.cluster.controlplane import ControlPlane
 from e2e.cluster.waiting import wait_for
-from tests.cluster import ClusterApi, Kubectl
-
-CRD = Path(__file__).parents[1] / "crds" / "modeldeployments.yaml"
+from tests.cluster import GROUP, ClusterApi, Kubectl, install_crd
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,23 +32,18 @@ def update(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update"))
 
 
-_GROUP = "/apis/modelport.io/v1alpha1"
-
-
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """etcd, kube-apiserver and kube-controller-manager, with the CRD installed."""
     with ControlPlane(tmp_path_factory.mktemp("control-plane")) as plane:
-        kubectl = Kubectl(plane.kubeconfig)
-        kubectl("apply", "--server-side", "-f", str(CRD))
-        wait_for("the API server serves the CRD", lambda: plane.api.read(f"{_GROUP}/modeldeployments"), 60)
+        install_crd(plane)
         wait_for("the API server publishes the CRD's schema", lambda: b"maxModelLen" in _published(plane), 60)
         yield plane
 
 
 def _published(plane: ControlPlane) -> bytes:
     """What kubectl explain reads; the API server makes it some time after the CRD is served."""
-    return plane.api.read(f"/openapi/v3{_GROUP}") or b""
+    return plane.api.read(f"/openapi/v3{GROUP}") or b""
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from e2e.bench.requests import PLAYER, AuditLog
 from e2e.bench.web import BenchError, send, session
 from e2e.cluster.binaries import binary
 from e2e.cluster.controlplane import ControlPlane, Settings
+from e2e.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 _QUIET = 0.03  # of a core, over _QUIET_FOR seconds
@@ -46,7 +46,7 @@ class Stage:
     def __init__(self, contender: Contender, folder: Path) -> None:
         self._contender, self._folder = contender, folder
         self._plane = ControlPlane(folder, Settings(controllers=_CONTROLLERS, prefix=_LESS_COLLECTING))
-        self._port, self._door = _free_ports(2)
+        self._port, self._door = free_ports(2)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._spent = {"operator": 0.0, "asking": 0.0}
         """CPU seconds of operator processes that have ended."""
@@ -205,11 +205,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _free_ports(number: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports

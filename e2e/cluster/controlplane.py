@@ -6,7 +6,6 @@ its own folder, and as a context manager it must never outlive the process that 
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,6 +18,7 @@ from e2e.cluster.binaries import binary, build
 from e2e.cluster.certificates import Authority, Pair, signing_key, write_kubeconfig
 from e2e.cluster.processes import Processes
 from e2e.cluster.waiting import wait_for
+from e2e.ports import free_ports
 
 # What matters for objects that nothing runs: owners, deletion, ReplicaSets and their pods, service accounts.
 API_LEVEL_CONTROLLERS = (
@@ -93,9 +93,7 @@ class ControlPlane:
         write_kubeconfig(self.kubeconfig, self.server, self.authority.certificate, self._admin)
         self.run("etcd", self._etcd_flags())
         self._start_apiserver()
-        manager = self.kubeconfig_for("system:kube-controller-manager")
-        self.run("kube-controller-manager", self._controller_manager_flags(manager))
-        self._wait("kube-controller-manager", "/api/v1/namespaces/default/serviceaccounts/default")
+        self._start_controller_manager()
 
     def stop(self) -> None:
         """End everything; the folder stays for whoever wants to read the logs."""
@@ -107,6 +105,11 @@ class ControlPlane:
         """End the API server as an upgrade does (open watches hold it until `grace` is over), and start it again."""
         self.processes.stop("kube-apiserver", grace)
         self._start_apiserver()
+
+    def restart_controller_manager(self) -> None:
+        """End the controllers, and start them again: they look at everything anew."""
+        self.processes.stop("kube-controller-manager", grace=0)
+        self._start_controller_manager()
 
     def kubeconfig_for(self, user: str, groups: Sequence[str] = ()) -> Path:
         """A kubeconfig with a client certificate of `user` in `groups`."""
@@ -125,6 +128,11 @@ class ControlPlane:
     def _start_apiserver(self) -> None:
         self.run("kube-apiserver", self._apiserver_flags())
         self._wait("kube-apiserver", "/readyz")
+
+    def _start_controller_manager(self) -> None:
+        manager = self.kubeconfig_for("system:kube-controller-manager")
+        self.run("kube-controller-manager", self._controller_manager_flags(manager))
+        self._wait("kube-controller-manager", "/api/v1/namespaces/default/serviceaccounts/default")
 
     def _wait(self, name: str, path: str) -> None:
         wait_for(f"{name} answers", lambda: self.api.ok(path), _READY_WITHIN, lambda: self.processes.check(name))
@@ -226,8 +234,4 @@ class ControlPlane:
 def _with_ports(settings: Settings) -> Settings:
     """The settings with free ports in place of zeros."""
     names = [name for name in ("port", "etcd_port", "etcd_peer_port") if getattr(settings, name) == 0]
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in names]
-    ports = {name: listener.getsockname()[1] for name, listener in zip(names, sockets, strict=True)}
-    for listener in sockets:
-        listener.close()
-    return replace(settings, **ports)
+    return replace(settings, **dict(zip(names, free_ports(len(names)), strict=True)))

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,17 +30,14 @@ class Process:
 
     user: str
     operator: Operator
-    debug_port: int
     plane: ControlPlane
 
     def explain(self, namespace: str, name: str) -> tuple[int, dict[str, Any]]:
         """Status and answer of /debug/reconcile."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.debug_port, timeout=10)
-        connection.request("GET", f"/debug/reconcile/{namespace}/{name}")
-        answer = connection.getresponse()
-        status, document = answer.status, json.loads(answer.read())
-        connection.close()
-        return status, document
+        with closing(http.client.HTTPConnection("127.0.0.1", self.operator.debug_port, timeout=10)) as connection:
+            connection.request("GET", f"/debug/reconcile/{namespace}/{name}")
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
 
     def logged(self, message: str) -> list[dict[str, Any]]:
         """The lines of its log with that message."""
@@ -72,11 +68,9 @@ def installed(
         for deployment in (one for one in objects if one["kind"] == "Deployment"):
             name = deployment["metadata"]["name"]
             (container,) = deployment["spec"]["template"]["spec"]["containers"]
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                debug_port = free.getsockname()[1]
-            arguments = ["--settings", str(settings), f"--debug-port={debug_port}", *container["args"][1:]]
+            arguments = ["--settings", str(settings), *container["args"][1:]]
             operator = Operator(plane.kubeconfig_for(name), folder / f"{name}.log", arguments)
-            processes.append(Process(name, operator, debug_port, plane))
+            processes.append(Process(name, operator, plane))
         _grant(api, objects, [process.user for process in processes])
         for process in processes:
             running.callback(process.operator.stop)

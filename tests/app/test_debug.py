@@ -84,9 +84,9 @@ def test_it_is_told_on_loopback_alone(process: Process) -> None:
     assert process.operator.get("/debug/reconcile/a/b") is None
     sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     listening = {fields[1] for fields in sockets if fields[3] == LISTENS}
-    assert f"0100007F:{process.debug_port:04X}" in listening
-    assert f"00000000:{process.debug_port:04X}" not in listening
-    assert f":{process.debug_port:04X} " not in Path("/proc/net/tcp6").read_text()
+    assert f"0100007F:{process.operator.debug_port:04X}" in listening
+    assert f"00000000:{process.operator.debug_port:04X}" not in listening
+    assert f":{process.operator.debug_port:04X} " not in Path("/proc/net/tcp6").read_text()
 
 
 @pytest.mark.apiserver

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from typing import Any
 from e2e.cluster.audit import AuditEvent
 from e2e.cluster.controlplane import ControlPlane
 from e2e.pods import running
+from e2e.ports import free_ports
 from tests.cluster import MERGE, STRATEGIC, ClusterApi
 from tests.engine.door import Door
 
@@ -64,6 +64,7 @@ class Operator:
     arguments: list[str]
     program: tuple[str, ...] = ("-m", "modelport")
     port: int = 0
+    debug_port: int = 0
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Operator:
@@ -75,9 +76,9 @@ class Operator:
 
     def launch(self, pod: str) -> None:
         """Start it as the container of a pod, which is its name in the Lease."""
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        command = [sys.executable, *self.program, "run", "--port", str(self.port), *self.arguments]
+        self.port, self.debug_port = free_ports(2)
+        ports = [f"--port={self.port}", f"--debug-port={self.debug_port}"]
+        command = [sys.executable, *self.program, "run", *ports, *self.arguments]
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "POD_NAME": pod}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stderr=log, stdin=subprocess.DEVNULL)

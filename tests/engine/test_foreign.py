@@ -102,12 +102,14 @@ def restarted(engine: Engine) -> None:
     engine.apply("alpha", vllm={"maxModelLen": 333})
 
 
-def another_runtime(engine: Engine) -> None:
+def put(engine: Engine, spec: dict[str, Any]) -> None:
+    """Another spec instead of the whole old one."""
     document = engine.find(f"{engine.at}/alpha") or {}
-    spec = {"runtime": "fastapi", "fastapi": {"app": "app:app"}, "image": "example.com/app:1"}
-    engine.api.request("PUT", f"{engine.at}/alpha", {**document, "spec": spec})
+    status, answer = engine.api.request("PUT", f"{engine.at}/alpha", {**document, "spec": spec})
+    assert status == 200, answer
 
 
+VLLM = {"runtime": "vllm", "model": {"uri": "hf://org/repo", "names": ["alpha"]}}
 EDITS: dict[str, Callable[[Engine], Any]] = {
     "an option": lambda engine: engine.apply("alpha", vllm={"maxModelLen": 555}),
     "the configuration": lambda engine: engine.apply("alpha", check={"timeout": "20s"}),
@@ -116,24 +118,27 @@ EDITS: dict[str, Callable[[Engine], Any]] = {
     "a podTemplate": lambda engine: engine.apply(
         "alpha", podTemplate={"spec": {"containers": [{"name": "server", "env": [{"name": "B", "value": "2"}]}]}}
     ),
-    "another runtime": another_runtime,
+    "another runtime": lambda engine: put(
+        engine, {"runtime": "fastapi", "fastapi": {"app": "app:app"}, "image": "a:3"}
+    ),
+    "the first runtime again": lambda engine: put(engine, VLLM),
     "a pause": paused_and_edited,
     "a restart": restarted,
 }
 
 
-@pytest.mark.parametrize("edit", EDITS)
-def test_what_others_add_is_kept_through(edit: str, engine: Engine) -> None:
+def test_what_others_add_is_kept_through_every_kind_of_edit(engine: Engine) -> None:
     engine.apply("alpha", image="a:1")
     engine.until_ready("alpha")
     add_everything(engine, "alpha")
     engine.until_ready("alpha")
-    steady("requests", lambda: len(engine.requests()))
-    assert kept(engine, "alpha") == EVERYTHING
-    EDITS[edit](engine)
-    until("it is seen", lambda: up_to_date(engine))
-    engine.until_ready("alpha")
-    assert kept(engine, "alpha") == EVERYTHING
+    for name, edit in EDITS.items():
+        steady("requests", lambda: len(engine.requests()))
+        assert kept(engine, "alpha") == EVERYTHING, f"before {name}"
+        edit(engine)
+        until("it is seen", lambda: up_to_date(engine))
+        engine.until_ready("alpha")
+        assert kept(engine, "alpha") == EVERYTHING, name
     assert engine.operator.metric("modelport_drift_repaired_total") == 0
 
 

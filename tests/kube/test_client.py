@@ -11,8 +11,11 @@ from e2e.cluster.controlplane import ControlPlane
 from modelport.kube.client import ApiCluster
 from modelport.kube.connection import Connection
 from modelport.kube.errors import Conflict, Forbidden, Invalid, NotFound
+from modelport.kube.events import Recorder
 from modelport.kube.kinds import CONFIG_MAP, MODEL_DEPLOYMENT
 from modelport.kube.transport import Transport
+from modelport.state.observed import Resource
+from modelport.state.status import Event
 from tests.cluster import ClusterApi
 
 pytestmark = pytest.mark.apiserver
@@ -76,3 +79,13 @@ async def test_a_right_that_is_missing_is_said(control_plane: ControlPlane, name
         await ApiCluster(transport, lambda: 13.0).apply(CONFIG_MAP, namespace, config_map(), precondition={})
     assert refusal.value.missing_right
     await transport.close()
+
+
+async def test_an_event_is_as_long_as_the_api_takes_it(
+    cluster: ApiCluster, cluster_api: ClusterApi, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    resource = Resource(namespace, "a", NOBODY, 1, "1", False, False, {}, {})
+    await Recorder(cluster, "test").record(resource, Event("Warning", "Crashed", "é" * 2000))
+    (event,) = cluster_api.get(f"/apis/events.k8s.io/v1/namespaces/{namespace}/events")["items"]
+    assert event["note"] == "é" * 512
+    assert caplog.records == []

@@ -15,12 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from e2e.cluster.controlplane import ControlPlane, Settings
-from e2e.cluster.waiting import wait_for
 from modelport.kube.connection import Connection
 from modelport.kube.kinds import CONFIG_MAP, DEPLOYMENT, LEASE, MODEL_DEPLOYMENT, NAMESPACE, SERVICE, Kind
 from modelport.kube.transport import Transport
-from tests.cluster import ClusterApi, Kubectl
-from tests.conftest import CRD
+from tests.cluster import ClusterApi, install_crd
 from tests.memory.history import Selector
 from tests.memory.requests import as_metadata
 from tests.memory.server import Server
@@ -47,11 +45,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A control plane on which no controller touches what the test writes."""
     settings = Settings(controllers=("serviceaccount-controller",))
     with ControlPlane(tmp_path_factory.mktemp("quiet"), settings) as plane:
-        kubectl = Kubectl(plane.kubeconfig)
-        kubectl("apply", "--server-side", "-f", str(CRD))
-        kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRD))
-        served = "/apis/modelport.io/v1alpha1/modeldeployments"
-        wait_for("ModelDeployments are served", lambda: plane.api.ok(served), 60)
+        install_crd(plane)
         yield plane
 
 

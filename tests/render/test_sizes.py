@@ -130,3 +130,12 @@ def test_500_variables_of_the_pod_template_reach_the_server() -> None:
     env = container(rendered(template(env=variables(500))))["env"]
     assert {"name": "VARIABLE_499", "value": "x"} in env
     assert len(str(env)) < LARGEST_DESCRIPTION
+
+
+@pytest.mark.apiserver
+def test_more_variables_than_the_schema_takes_are_refused_at_once(cluster_api: ClusterApi, namespace: str) -> None:
+    kind = {"apiVersion": "modelport.io/v1alpha1", "kind": "ModelDeployment", "metadata": {"name": "large"}}
+    collection = f"/apis/modelport.io/v1alpha1/namespaces/{namespace}/modeldeployments"
+    status, answer = cluster_api.request("POST", collection, {**kind, "spec": {**VLLM, "env": variables(500)}})
+    assert status == 422
+    assert "spec.env: Too many: 500: must have at most 256 items" in answer["message"]

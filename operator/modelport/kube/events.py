@@ -14,7 +14,7 @@ from modelport.state.observed import Resource
 from modelport.state.status import Event
 
 logger = logging.getLogger(__name__)
-_LONGEST_NOTE = 1024  # of the API
+_LONGEST_NOTE = 1024  # bytes, of the API
 
 
 class Recorder:
@@ -36,7 +36,7 @@ class Recorder:
             "action": "Reconcile",
             "reason": event.reason,
             "type": event.type,
-            "note": event.message[:_LONGEST_NOTE],
+            "note": event.message.encode()[:_LONGEST_NOTE].decode(errors="ignore"),
             "regarding": {
                 "apiVersion": names.API_VERSION,
                 "kind": names.KIND,
