@@ -72,10 +72,11 @@ e2e: $(VENV) ## everything on the real cluster: one of each
 	@$(RUN) python -m e2e.stack up
 	@$(RUN) pytest -s e2e/tests -m "not long"
 
-e2e-long: $(VENV) ## repeats and soaks on the real cluster
+e2e-long: $(VENV) ## repeats and soaks: faults, many times in a row (REPEAT: options, see python -m tests.repeat --help); the real cluster
+	@$(RUN) python -m tests.repeat $(REPEAT)
+	@$(RUN) pytest -s -m long tests --ignore=tests/faults
 	@$(RUN) python -m e2e.stack up
 	@$(RUN) pytest -s e2e/tests
-	@$(RUN) pytest -s -m long tests
 
 mutants: api-binaries ## break each layer on purpose: a named test has to notice
 	@$(RUN) python -m tests.mutants

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from e2e.cluster.api import Api
 from e2e.cluster.audit import POLICY, AuditEvent, read_events
@@ -234,4 +235,5 @@ class ControlPlane:
 def _with_ports(settings: Settings) -> Settings:
     """The settings with free ports in place of zeros."""
     names = [name for name in ("port", "etcd_port", "etcd_peer_port") if getattr(settings, name) == 0]
-    return replace(settings, **dict(zip(names, free_ports(len(names)), strict=True)))
+    ports: dict[str, Any] = dict(zip(names, free_ports(len(names)), strict=True))
+    return replace(settings, **ports)

@@ -179,6 +179,13 @@ def test_what_the_user_reads(spec: dict[str, Any], expected: list[str]) -> None:
         assert text_.startswith(start), text_
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_numbers_that_json_has_no_form_for(number: float) -> None:
+    assert problems({**VLLM, "podTemplate": {"spec": {"terminationGracePeriodSeconds": number}}}) == [
+        "spec.podTemplate: holds a number that JSON has no form for"
+    ]
+
+
 def test_names_that_no_service_can_have() -> None:
     assert problems(VLLM, name="7b") == [f"metadata.name: {NAME_ADVICE}"]
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
+import orjson
+
 
 def canonical(value: Any) -> bytes:
-    """The one JSON text of a value: sorted keys, no blanks."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)
-    return text.encode()
+    """The one JSON text of a value: sorted keys, no blanks. TypeError for what is no JSON, or very deep."""
+    return orjson.dumps(value, _plain, orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
 
 
 def short_hash(value: Any, size: int = 8) -> str:

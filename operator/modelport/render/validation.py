@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from pydantic import ValidationError
@@ -33,11 +34,13 @@ def validate(raw: Mapping[str, Any]) -> ModelDeploymentSpec | Invalid:
 
 
 def _beyond(value: Any) -> str | None:
-    """What JSON has a form for, and no child can carry."""
+    """What no child can carry."""
     level = [value]
     for _ in range(DEEPEST):
         if any(isinstance(item, int) and not -(2**63) <= item < 2**64 for item in level):
             return "holds a number that has more than 64 bits"
+        if any(isinstance(item, float) and not isfinite(item) for item in level):
+            return "holds a number that JSON has no form for"
         held = [item.values() if isinstance(item, Mapping) else item for item in level if isinstance(item, _HOLDERS)]
         level = [below for of_one in held for below in of_one]
         if not level:

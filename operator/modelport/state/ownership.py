@@ -15,6 +15,8 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
+import orjson
+
 from modelport.api.names import FIELD_MANAGER
 
 Tree = Mapping[str, Any]
@@ -38,7 +40,7 @@ def shape(tree: Tree) -> str:
     """The owned paths in the server's own order, as one string that children of the same shape share."""
     metadata = {key: below for key, below in tree.get("f:metadata", {}).items() if key != "f:ownerReferences"}
     rest = {key: below for key, below in tree.items() if key != "f:metadata"}
-    return sys.intern(_canonical({**rest, "f:metadata": metadata} if metadata else rest))
+    return sys.intern(orjson.dumps({**rest, "f:metadata": metadata} if metadata else rest).decode())
 
 
 def digest(shape: str) -> bytes:
@@ -115,5 +117,5 @@ def _decoded(text: str) -> Any:
 
 @lru_cache(maxsize=256)
 def _parse(owned: str) -> Tree:
-    tree: Tree = json.loads(owned)
+    tree: Tree = orjson.loads(owned)
     return tree
