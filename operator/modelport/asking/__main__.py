@@ -7,10 +7,13 @@ else on standard output, and never keep a question longer than its deadline.
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import logging
 import os
 import sys
+from functools import cache
+from types import ModuleType
 
 from modelport.asking.verdict import Refused
 from modelport.asking.wire import LONGEST_LINE, Answer, Ask
@@ -21,11 +24,19 @@ _CLIENTS = {"vllm": "modelport.asking.vllm", "triton": "modelport.asking.triton"
 _PLAIN = "modelport.asking.http"
 
 
+@cache
+def _client(name: str) -> ModuleType:
+    """Load a client library, with the first question that needs it. What it made stays for ever: the garbage collector need
+    not look at it with every question."""
+    module = importlib.import_module(name)
+    gc.freeze()
+    return module
+
+
 async def answer(question: Ask) -> Answer:
     """Ask, and never fail."""
     try:
-        # A client library is loaded with the first question that needs it.
-        client = importlib.import_module(_CLIENTS.get(question.runtime, _PLAIN))
+        client = _client(_CLIENTS.get(question.runtime, _PLAIN))
         if not question.url:
             return Answer(question.id, DoorResult.UNREACHABLE, "nobody was asked")
         async with asyncio.timeout(question.timeout):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 
 import httpx2
@@ -13,13 +14,15 @@ from modelport.asking.wire import Ask
 from modelport.state.observed import DoorResult
 
 _LONGEST_ANSWER = 4 << 20
+_UNUSED = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""The door is plain HTTP; without this the client would make one for each question."""
 
 
 class _Bounded(httpx2.AsyncBaseTransport):
     """Sends no key, and gives up on an answer that does not end."""
 
     def __init__(self) -> None:
-        self._inner = httpx2.AsyncHTTPTransport(verify=False, trust_env=False)  # the door is plain HTTP
+        self._inner = httpx2.AsyncHTTPTransport(verify=_UNUSED, trust_env=False)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         del request.headers["Authorization"]
