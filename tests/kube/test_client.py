@@ -85,7 +85,9 @@ async def test_an_event_is_as_long_as_the_api_takes_it(
     cluster: ApiCluster, cluster_api: ClusterApi, namespace: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     resource = Resource(namespace, "a", NOBODY, 1, "1", False, False, {}, {})
-    await Recorder(cluster, "test").record(resource, Event("Warning", "Crashed", "é" * 2000))
+    recorder = Recorder(cluster, "test")
+    recorder.record(resource, Event("Warning", "Crashed", "é" * 2000))
+    await recorder.flush(10)
     (event,) = cluster_api.get(f"/apis/events.k8s.io/v1/namespaces/{namespace}/events")["items"]
     assert event["note"] == "é" * 512
     assert caplog.records == []

@@ -113,7 +113,8 @@ class Operator:
         self.elector = Elector(ApiLeases(transport, LEASES, "modelport"), self.name, clock)
         cluster = ApiCluster(transport, self.elector.check)
         meter: Any = Meter()
-        publisher = Publisher(cluster, self.cache, Recorder(cluster, self.name), clock)
+        recorder = Recorder(cluster, self.name, busy=lambda: self.queue.depth > 0)
+        publisher = Publisher(cluster, self.cache, recorder, clock)
         questions = Questions(Door(), "service", self.queue.add, meter, clock)
         self._reconciler = Reconciler(
             self.cache,
@@ -138,6 +139,7 @@ class Operator:
         tasks = [self.loop.create_task(watch.run(), name="watch") for watch in watches]
         tasks += [self.loop.create_task(self._lead(self.elector), name="lead")]
         tasks += [self.loop.create_task(resync.run(), name="resync")]
+        tasks += [self.loop.create_task(recorder.run(), name="events")]
         tasks += [self.loop.create_task(watch_resources(cluster, self.cache), name="kopf")]
         for task in tasks:
             task.add_done_callback(self._died)

@@ -50,7 +50,7 @@ logger = logging.getLogger(__name__)
 
 COALESCE = {News.RESOURCE: 0.0, News.READINESS: 0.01, News.CHILD: 0.1}
 """Seconds that a change waits for the others of the same roll-out."""
-FINISH_WITHIN = 10.0
+FINISH_WITHIN, FLUSH_WITHIN = 10.0, 2.0
 _CRD_EVERY = 2.0
 
 
@@ -94,7 +94,8 @@ class Operator:
         cluster = ApiCluster(self._transport, self.elector.check, self._scope.covers)
         self._asking = Asking()
         self._questions = Questions(self._asking, settings.door.mode, self._answered, self.metrics)
-        publisher = Publisher(cluster, self.cache, Recorder(cluster, identity()))
+        self._recorder = Recorder(cluster, identity(), busy=lambda: self.queue.depth > 0)
+        publisher = Publisher(cluster, self.cache, self._recorder)
         reconciler = Reconciler(
             self.cache,
             settings.platform(),
@@ -138,6 +139,7 @@ class Operator:
             asyncio.create_task(self._lead(), name="lead"),
             asyncio.create_task(self._resync.run(), name="resync"),
             asyncio.create_task(self._asking.run(), name="asking"),
+            asyncio.create_task(self._recorder.run(), name="events"),
         ]
         for task in tasks:
             task.add_done_callback(self._died)
@@ -158,6 +160,7 @@ class Operator:
             task.remove_done_callback(self._died)
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._recorder.flush(FLUSH_WITHIN)
         await self.elector.release()
         await self._questions.close()
         await self._debug.close()

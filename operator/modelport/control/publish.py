@@ -1,4 +1,4 @@
-"""Writes a status that is worth writing, and the Event that goes with it. It must never write anything but /status."""
+"""Writes a status that is worth writing, and has the Event written that goes with it. It must never write anything but /status."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ class Publisher:
         memory.counts_written_at = self._clock()
         event = event_for(resource.status, status)
         if event is not None:
-            await self._recorder.record(resource, event)
+            self._recorder.record(resource, event)
         return None
