@@ -72,7 +72,7 @@ async def test_a_dump_says_where_tasks_and_keys_stand(caplog: pytest.LogCaptureF
         await inner()
         return Outcome("done")
 
-    ends, queue = History(reconcile), WorkQueue(jitter=lambda: 1.0)
+    ends, queue = History(reconcile), WorkQueue(clock=lambda: 0.0, jitter=lambda: 1.0)
     queue.add(KEY)
     queue.take()
     queue.retry(("models", "failing"))
