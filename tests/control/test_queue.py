@@ -65,6 +65,14 @@ def test_readiness_goes_before_everything(queue: WorkQueue) -> None:
     assert queue.take() == (None, None)
 
 
+def test_who_takes_readiness_alone_leaves_the_rest(queue: WorkQueue) -> None:
+    queue.add(A)
+    queue.add(B, lane=Lane.READINESS)
+    assert queue.take(Lane.READINESS)[0] == B
+    assert queue.take(Lane.READINESS) == (None, None)
+    assert queue.take()[0] == A
+
+
 def test_changes_go_before_resync(queue: WorkQueue) -> None:
     queue.add(A, lane=Lane.RESYNC)
     queue.add(B, lane=Lane.RESYNC)

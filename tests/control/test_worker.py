@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from modelport.control.queue import WorkQueue
+from modelport.control.queue import Lane, WorkQueue
 from modelport.control.reconcile import Outcome
 from modelport.control.worker import Workers
 from modelport.kube.errors import Unavailable
@@ -67,6 +67,30 @@ async def test_what_waits_is_also_looked_at_when_it_asked_for_it() -> None:
     play.queue = WorkQueue(jitter=lambda: 1e6)
     play.workers = Workers(play.queue, play._reconcile, play.meter, 2)  # type: ignore[arg-type]
     assert await play.run() == ["waiting", "done"]
+
+
+async def test_readiness_waits_for_no_creation() -> None:
+    created, ready = asyncio.Event(), asyncio.Event()
+
+    async def reconcile(key: Key) -> Outcome:
+        if key == KEY:
+            ready.set()
+        else:
+            await created.wait()
+        return Outcome("done")
+
+    queue = WorkQueue()
+    workers = Workers(queue, reconcile, Meter(), 2)  # type: ignore[arg-type]
+    workers.start(asyncio.sleep(0), lambda task: None)
+    for number in range(10):
+        queue.add(("ns", f"new-{number}"))
+    await asyncio.sleep(0.05)
+    queue.add(KEY, lane=Lane.READINESS)
+    async with asyncio.timeout(5):
+        await ready.wait()
+    assert queue.depth == 8
+    created.set()
+    await workers.stop(5)
 
 
 async def test_workers_that_stop_have_not_died() -> None:

@@ -85,10 +85,10 @@ class WorkQueue:
         heapq.heappush(self._heap, (due, next(self._order), key))
         self._wake.set()
 
-    async def get(self) -> Key:
-        """The next key that is due; it is the caller's until `done`."""
+    async def get(self, up_to: Lane = Lane.RESYNC) -> Key:
+        """The next key that is due, in no lane after `up_to`; it is the caller's until `done`."""
         while True:
-            key, pause = self.take()
+            key, pause = self.take(up_to)
             if key is not None:
                 return key
             self._wake.clear()
@@ -96,11 +96,11 @@ class WorkQueue:
                 async with asyncio.timeout(pause):
                     await self._wake.wait()
 
-    def take(self) -> tuple[Key | None, float | None]:
+    def take(self, up_to: Lane = Lane.RESYNC) -> tuple[Key | None, float | None]:
         """The next key that is due, or the seconds until one may be (None: until something is added)."""
         now = self._clock()
         self._ripen(now)
-        for lane in self._ready:
+        for lane in self._ready[: up_to + 1]:
             while lane:
                 key = lane.popleft()
                 if self._ready_since.pop(key, None) is not None:  # else it was taken from the other lane

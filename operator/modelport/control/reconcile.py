@@ -26,7 +26,7 @@ from modelport.state.observed import Key, Observed, Resource
 from modelport.state.plan import plan
 from modelport.state.status import summarise
 
-_RENDERED = 4096
+_RENDERED = 8192
 """Renderings that are kept, one of each resource, pickled: 5 KiB instead of 23, and read in a tenth of the time that rendering takes."""
 
 
