@@ -14,7 +14,9 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("operator", "agent", "crds", "charts", "e2e", "tests", "pyproject.toml", "uv.lock")
 FAST, SLOW = 20, 5
 """How often in a row; slow is what carries that marker."""
+_QUIETLY = ("-q", "-x", "-p", "no:cacheprovider")
 
 
 @dataclass(frozen=True)
@@ -42,22 +45,18 @@ class Case:
     def run(self, folder: Path) -> bool:
         """Whether it passed every time."""
         mark = self.mark(folder)
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-x",
-            "-p",
-            "no:cacheprovider",
-            f"--count={self.times}",
-            self.name,
-        ]
+        command = [sys.executable, "-m", "pytest", *_QUIETLY, f"--count={self.times}", *self._repeated()]
         with mark.with_suffix(".log").open("wb") as log:
             passed = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log).returncode == 0
         if passed:
             mark.write_text(f"{self.name} {self.times}\n")
         return passed
+
+    def _repeated(self) -> Iterator[str]:
+        """pytest-repeat's name of each repetition: it has one parameter more."""
+        for number in range(1, self.times + 1):
+            repetition = f"{number}-{self.times}]"
+            yield f"{self.name[:-1]}-{repetition}" if self.name.endswith("]") else f"{self.name}[{repetition}"
 
 
 class _Collector:
@@ -73,9 +72,10 @@ class _Collector:
 def cases(paths: list[str], times: int | None) -> list[Case]:
     """All of them, those first that take longest."""
     collector = _Collector()
-    status = pytest.main(["--collect-only", "-qq", "-p", "no:terminal", *paths], plugins=[collector])
+    with redirect_stdout(StringIO()) as said:
+        status = pytest.main(["--collect-only", "-qq", *paths], plugins=[collector])
     if status != pytest.ExitCode.OK:
-        raise SystemExit(f"{' '.join(paths)}: pytest finds no tests there")
+        raise SystemExit(said.getvalue())
     found = [(item, item.get_closest_marker("slow") is not None) for item in collector.items]
     found.sort(key=lambda one: not one[1])
     return [Case(item.nodeid, times or (SLOW if slow else FAST)) for item, slow in found]

@@ -22,10 +22,10 @@ def draw(results: Sequence[Result], path: Path) -> None:
     figure, parts = pyplot.subplots(1, len(_DRAWN), figsize=(13, 4.2), layout="constrained")
     for part, row in zip(parts, _DRAWN, strict=True):
         for contender in dict.fromkeys(result.contender for result in results):
-            points = [
+            points = [  # a logarithm has no place for nothing
                 (one.size, value)
                 for one in sorted(results, key=lambda one: one.size)
-                if one.contender == contender and (value := row.figure(one)) is not None
+                if one.contender == contender and (value := row.figure(one))
             ]
             sizes, values = [size for size, _ in points], [value for _, value in points]
             part.plot(sizes, values, "--" if contender == FLOOR else "-", marker="o", label=contender)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from e2e.ports import free_ports
 ROOT = Path(__file__).parents[2]
 _QUIET = 0.03  # of a core, over _QUIET_FOR seconds
 _QUIET_FOR = 2.0
+_TITLE = re.compile('(<text id="title"[^>]*>)[^<]*<')  # else py-spy's command, with the paths of this machine
 _RESTS_WITHIN = 600.0
 _ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")  # however the bench ends
 _CONTROLLERS = ("serviceaccount-controller",)  # a pod needs the namespace's account; the player is the others
@@ -151,6 +153,8 @@ class Stage:
             sampler = self._running.pop("sampler")
             sampler.send_signal(signal.SIGINT)
             sampler.wait(60)
+            if form == "flamegraph":
+                output.write_text(_TITLE.sub(rf"\g<1>{self._contender.name}<", output.read_text(), count=1))
 
     @property
     def _pid(self) -> int:
