@@ -63,6 +63,14 @@ class Life:
             path = f"{self._core}/pods/{pod['metadata']['name']}/status"
             await self._send("PATCH", path, {"status": running(pod)}, STRATEGIC)
 
+    async def shorten_histories(self) -> None:
+        """Every Deployment keeps one old revision, until cancelled: with Kubernetes's ten the world would grow for hours, and
+        what is remembered of it with it."""
+        async for deployment in watch(self._client, f"{self._apps}/deployments"):
+            if deployment["spec"]["revisionHistoryLimit"] != 1 and "deletionTimestamp" not in deployment["metadata"]:
+                path = f"{self._apps}/deployments/{deployment['metadata']['name']}"
+                await self._send("PATCH", path, {"spec": {"revisionHistoryLimit": 1}}, MERGE)
+
     async def ready(self) -> int:
         """How many are Ready, of those that exist."""
         async with self._client.get(self._at) as answer:
