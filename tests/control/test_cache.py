@@ -138,6 +138,16 @@ def test_a_dropped_resource_stays_dropped_for_older_news(cache: Cache, told: lis
     assert cache.resource(KEY) is not None
 
 
+def test_a_dropped_resource_stays_dropped_whatever_a_watch_still_tells_of_it(cache: Cache) -> None:
+    alive = resource(5)
+    cache.put_resource(alive)
+    cache.drop_resource(KEY, "5")  # a GET found nothing there
+    cache.put_resource(replace(alive, resource_version="7"))
+    assert cache.resource(KEY) is None
+    cache.put_resource(replace(alive, uid="another", resource_version="9"))
+    assert cache.resource(KEY) is not None
+
+
 def test_a_child_whose_label_was_changed_is_missed_where_it_was(cache: Cache, told: list[tuple[Key, News]]) -> None:
     cache.seen(child(2))
     told.clear()

@@ -39,6 +39,7 @@ class Cache:
         self._children: dict[Key, dict[Name, Child]] = {}
         self._labels: dict[tuple[str, str, str], str] = {}
         self._vanished: dict[Key, str] = {}
+        self._dead: OrderedDict[str, None] = OrderedDict()
         self._tombstones: OrderedDict[tuple[str, str, str], int] = OrderedDict()
 
     def resource(self, key: Key) -> Resource | None:
@@ -65,7 +66,7 @@ class Cache:
         """A watch, a LIST or a status write of ours showed this."""
         key = (resource.namespace, resource.name)
         known = self._resources.get(key)
-        if self._stale("ModelDeployment", key, resource.resource_version, known):
+        if resource.uid in self._dead or self._stale("ModelDeployment", key, resource.resource_version, known):
             return
         self._resources[key] = resource
         if known is None or known != replace(resource, resource_version=known.resource_version):
@@ -75,7 +76,7 @@ class Cache:
         """The answer to a status write of ours: news only if it shows more than the status that was written."""
         key = (resource.namespace, resource.name)
         known = self._resources.get(key)
-        if self._stale("ModelDeployment", key, resource.resource_version, known):
+        if resource.uid in self._dead or self._stale("ModelDeployment", key, resource.resource_version, known):
             return
         self._resources[key] = resource
         if known is None or known != replace(resource, resource_version=known.resource_version, status=known.status):
@@ -89,6 +90,9 @@ class Cache:
         del self._resources[key]
         self._vanished.pop(key, None)
         self._bury("ModelDeployment", key, version or known.resource_version)
+        self._dead[known.uid] = None  # what a watch that lags still tells of it may be younger than what was known
+        if len(self._dead) > _TOMBSTONES:
+            self._dead.popitem(last=False)
         self.changed(key, News.RESOURCE)
 
     def seen(self, child: Child) -> None:
