@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,3 +48,30 @@ async def test_a_resource_that_is_gone_is_left_to_the_watch() -> None:
     cache.put_resource(RESOURCE)
     assert await publisher(cluster, cache).publish(RESOURCE, STATUS, Memory("uid")) is None
     assert cache.resource(("ns", "a")) == RESOURCE
+
+
+class Accepting:
+    """Takes every status write, and keeps it."""
+
+    def __init__(self) -> None:
+        self.written: list[Any] = []
+
+    async def apply_status(self, namespace: str, name: str, version: str, status: Any) -> Any:
+        self.written.append(status)
+        metadata = {"namespace": namespace, "name": name, "uid": "uid", "generation": 1, "resourceVersion": "6"}
+        return {"metadata": metadata, "spec": {}, "status": status}
+
+
+async def test_counts_that_differ_only_for_a_moment_cost_no_write() -> None:
+    cluster, memory, now = Accepting(), Memory("uid"), [100.0]
+    tells = Publisher(cluster, Cache(), Recorder(cluster, "test"), clock=lambda: now[0])  # type: ignore[arg-type]
+    shown = replace(RESOURCE, status={**STATUS, "replicas": 1})
+    assert await tells.publish(shown, {**STATUS, "replicas": 2}, memory) == 2.0
+    now[0] += 1.5
+    assert await tells.publish(shown, shown.status, memory) is None
+    now[0] += 1.0
+    assert await tells.publish(shown, {**STATUS, "replicas": 2}, memory) == 2.0
+    assert cluster.written == []
+    now[0] += 2.0
+    assert await tells.publish(shown, {**STATUS, "replicas": 2}, memory) is None
+    assert cluster.written == [{**STATUS, "replicas": 2}]

@@ -12,7 +12,7 @@ from modelport.render.desired import Invalid
 from modelport.runtimes.base import Problem
 from modelport.state.observed import Door, DoorResult, Observed, Obstacle
 from modelport.state.question import question_due
-from modelport.state.status import broken, event_for, summarise, worth_writing
+from modelport.state.status import broken, event_for, summarise, worth_writing_in
 
 from .world import (
     AGENT,
@@ -218,7 +218,7 @@ def test_creation_in_one_step_takes_two_writes_and_one_event() -> None:
     writes, events = [], []
     for what, observed in CREATION:
         status = summarise(replace(observed, resource=resource(1, written)), DESIRED)
-        if worth_writing(written, status, seconds_since_counts_written=1.0):
+        if status != written and not worth_writing_in(written, status, since_written=1.0, since_other=0.0):
             events.append(event_for(written, status))
             written = status
             writes.append((what, status["phase"]))
@@ -366,10 +366,15 @@ def test_transition_times_move_only_with_the_status() -> None:
 
 def test_counts_alone_are_written_every_half_minute() -> None:
     other = {**READY, "replicas": 2}
-    assert not worth_writing(READY, other, 29.0)
-    assert worth_writing(READY, other, 30.0)
-    assert not worth_writing(READY, READY, 1000.0)
-    assert worth_writing(READY, {**READY, "observedGeneration": 2}, 0.0)
+    assert worth_writing_in(READY, other, since_written=29.0, since_other=29.0) == 1.0
+    assert worth_writing_in(READY, other, since_written=30.0, since_other=29.0) == 0.0
+    assert worth_writing_in(READY, {**READY, "observedGeneration": 2}, since_written=0.0, since_other=0.0) == 0.0
+
+
+def test_counts_alone_wait_a_moment_for_the_words_that_belong_to_them() -> None:
+    other = {**READY, "replicas": 2}
+    assert worth_writing_in(READY, other, since_written=1000.0, since_other=0.5) == 1.5
+    assert worth_writing_in(READY, other, since_written=1000.0, since_other=2.0) == 0.0
 
 
 def test_each_cause_is_worth_one_warning() -> None:

@@ -42,7 +42,9 @@ class Memory:
     """At most one: what the diagnosis asked for last."""
     evidence_due: tuple[EvidenceKey, float] | None = None
     """When something that goes on is looked at next."""
-    counts_written_at: float = float("-inf")
+    status_written_at: float = float("-inf")
+    status_differs_since: float | None = None
+    """Since when the status would be another than the written one."""
 
 
 class Memories:

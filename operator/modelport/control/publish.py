@@ -13,7 +13,7 @@ from modelport.kube.errors import NotFound
 from modelport.kube.events import Recorder
 from modelport.state.observed import Resource
 from modelport.state.project import project_resource
-from modelport.state.status import COUNTS_EVERY, event_for, worth_writing
+from modelport.state.status import event_for, worth_writing_in
 
 
 class Publisher:
@@ -27,10 +27,14 @@ class Publisher:
     async def publish(self, resource: Resource, status: Mapping[str, Any], memory: Memory) -> float | None:
         """Write it if it says something new; seconds until mere counts may be written, where that is what waits."""
         if status == resource.status:
+            memory.status_differs_since = None
             return None
-        since = self._clock() - memory.counts_written_at
-        if not worth_writing(resource.status, status, since):
-            return max(0.1, COUNTS_EVERY - since)
+        now = self._clock()
+        if memory.status_differs_since is None:
+            memory.status_differs_since = now
+        since_written, since_other = now - memory.status_written_at, now - memory.status_differs_since
+        if pause := worth_writing_in(resource.status, status, since_written, since_other):
+            return max(0.1, pause)
         try:
             answer = await self._cluster.apply_status(
                 resource.namespace, resource.name, resource.resource_version, status
@@ -38,7 +42,7 @@ class Publisher:
         except NotFound:
             return None  # it is gone, which the watch will tell
         self._cache.own_status(project_resource(dict(answer)))
-        memory.counts_written_at = self._clock()
+        memory.status_written_at, memory.status_differs_since = self._clock(), None
         event = event_for(resource.status, status)
         if event is not None:
             self._recorder.record(resource, event)

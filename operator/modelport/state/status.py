@@ -26,8 +26,9 @@ from modelport.state.plan import ours
 from modelport.state.rollout import Rollout, rollout
 from modelport.state.verdict import Verdict, judge
 
-COUNTS_EVERY = 30.0
-"""Seconds between writes that only bring other counts."""
+COUNTS_EVERY, COUNTS_STAND = 30.0, 2.0
+"""Seconds between writes that only bring other counts, and for which those have to differ before: the words that belong to
+them often follow at once."""
 
 _API_VERSIONS = {"ConfigMap": "v1", "Service": "v1", "Deployment": "apps/v1"}
 _COUNTS = frozenset({"ready", "replicas", "readyReplicas", "children"})
@@ -109,11 +110,12 @@ def broken(resource: Resource, now: datetime, message: str) -> dict[str, Any]:
     }
 
 
-def worth_writing(written: Status, new: Status, seconds_since_counts_written: float) -> bool:
-    """Words at once, mere counts at most once in half a minute."""
+def worth_writing_in(written: Status, new: Status, since_written: float, since_other: float) -> float:
+    """Seconds until a status that is another than the written one is worth a write, from the seconds since that was written
+    and for which there has been another: words at once, mere counts at most once in half a minute."""
     if _words(written) != _words(new):
-        return True
-    return written != new and seconds_since_counts_written >= COUNTS_EVERY
+        return 0.0
+    return max(0.0, COUNTS_EVERY - since_written, COUNTS_STAND - since_other)
 
 
 def event_for(old: Status, new: Status) -> Event | None:
