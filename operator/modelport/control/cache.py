@@ -15,7 +15,8 @@ from modelport.state.observed import Child, DeploymentFacts, Key, PodFacts, Reso
 
 Name = tuple[str, str]
 """(kind, name) of an object that belongs to a resource."""
-_TOMBSTONES = 4096
+_TOMBSTONES = 1024
+"""What has gone last; an answer is late by less than it takes for so many to go."""
 
 
 class News(Enum):
