@@ -22,6 +22,9 @@ Json = dict[str, Any]
 STRATEGIC = "application/strategic-merge-patch+json"
 FEWEST = 0.9
 """Share of the resources that exist at any time."""
+BUSY = 0.1
+"""Share of the resources that people edit and scale: each has as many old revisions as Kubernetes keeps after a few minutes.
+Were it all of them, the world would grow for an hour, and what is remembered of it with it."""
 CALM = 600.0
 """Seconds in which a resource's children are changed by others at most twice: the third time would be a fight."""
 
@@ -63,14 +66,6 @@ class Life:
             path = f"{self._core}/pods/{pod['metadata']['name']}/status"
             await self._send("PATCH", path, {"status": running(pod)}, STRATEGIC)
 
-    async def shorten_histories(self) -> None:
-        """Every Deployment keeps one old revision, until cancelled: with Kubernetes's ten the world would grow for hours, and
-        what is remembered of it with it."""
-        async for deployment in watch(self._client, f"{self._apps}/deployments"):
-            if deployment["spec"]["revisionHistoryLimit"] != 1 and "deletionTimestamp" not in deployment["metadata"]:
-                path = f"{self._apps}/deployments/{deployment['metadata']['name']}"
-                await self._send("PATCH", path, {"spec": {"revisionHistoryLimit": 1}}, MERGE)
-
     async def ready(self) -> int:
         """How many are Ready, of those that exist."""
         async with self._client.get(self._at) as answer:
@@ -82,20 +77,18 @@ class Life:
         return len(self._specs)
 
     async def _one(self) -> None:
-        actions: list[tuple[Callable[[str], Awaitable[None]], int]] = [
-            (self._edit, 40),
-            (self._scale, 10),
-            (self._ask_otherwise, 10),
-            (self._annotate, 10),
-            (self._drift, 16),
-            (self._delete, 7),
+        everything, busy = self._names, self._names[: round(BUSY * len(self._names))]
+        actions: list[tuple[Callable[[str], Awaitable[None]], int, list[str]]] = [
+            (self._edit, 40, busy),
+            (self._scale, 10, busy),
+            (self._ask_otherwise, 10, busy),
+            (self._annotate, 10, everything),
+            (self._drift, 16, everything),
+            (self._delete, 7, everything),
         ]
-        name = self._chance.choice(self._names)
-        if name not in self._specs:
-            await self._make(name)
-            return
-        chosen, weights = zip(*actions, strict=True)
-        await self._chance.choices(chosen, weights)[0](name)
+        (act, _, those) = self._chance.choices(actions, [weight for _, weight, _ in actions])[0]
+        name = self._chance.choice(those)
+        await (act if name in self._specs else self._make)(name)
 
     async def _make(self, name: str) -> None:
         self._specs[name] = {"runtime": "vllm", "model": {"uri": "hf://org/repo", "names": [name]}, "image": "server:1"}

@@ -83,7 +83,7 @@ async def soak(engine: Engine, samples: list[Sample]) -> None:
     """Make them, let things happen, and look every ten seconds; in the end wait until it is quiet."""
     async with session(engine.plane.kubeconfig, connections=16) as client:
         life = Life(client, engine.namespace, int(PLAN.resources))
-        others = asyncio.gather(life.play_node(), life.shorten_histories())
+        node = asyncio.create_task(life.play_node())
         try:
             began = time.monotonic()
             await life.begin()
@@ -95,7 +95,7 @@ async def soak(engine: Engine, samples: list[Sample]) -> None:
             probe = Probe(engine.operator, lambda: sum(life.done.values()))
             living = asyncio.create_task(life.go_on(end, PLAN.rate))
             while time.monotonic() < end:
-                assert not others.done() and not (living.done() and living.exception()), (others, living)
+                assert not node.done() and not (living.done() and living.exception()), (node, living)
                 samples.append(await asyncio.to_thread(probe.look))
                 say(samples, life)
                 await asyncio.sleep(max(0.0, len(samples) * EVERY - samples[-1].seconds))
@@ -103,9 +103,9 @@ async def soak(engine: Engine, samples: list[Sample]) -> None:
             print(", ".join(f"{what} {count}" for what, count in life.done.items()))
             await until_ready(life)
         finally:
-            others.cancel()
+            node.cancel()
             with suppress(asyncio.CancelledError):
-                await others
+                await node
     await asyncio.sleep(0.5)  # connections under TLS are closed a moment after their session
 
 
