@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from modelport.control.cache import Cache, News
-from modelport.state.observed import Child, DeploymentFacts, Key, Resource
+from modelport.state.observed import Child, DeploymentFacts, Key, PodFacts, Resource
 
 KEY = ("ns", "a")
 
@@ -48,6 +48,12 @@ def test_readiness_is_told_as_such(cache: Cache, told: list[tuple[Key, News]]) -
         cache.seen(child(version + 5, kind="Deployment", facts=facts))
     news = [News.CHILD, News.CHILD, News.READINESS, News.CHILD, News.READINESS]
     assert told == [(KEY, one) for one in news]
+
+
+def test_a_pod_that_begins_to_serve_waits_for_its_deployments_count(cache: Cache, told: list[tuple[Key, News]]) -> None:
+    for version, ready in enumerate((False, True, False)):
+        cache.seen(child(version + 5, kind="Pod", facts=PodFacts("Running", ready, None, None, "node", None, (), "")))
+    assert told == [(KEY, News.CHILD), (KEY, News.CHILD), (KEY, News.READINESS)]
 
 
 def test_an_older_version_changes_nothing(cache: Cache) -> None:

@@ -100,8 +100,7 @@ class Cache:
         """A watch or the answer to a write of ours showed this."""
         known = self._known(child)
         if self._put(child):
-            ready = _readiness(known) != _readiness(child)
-            self.changed(_key(child), News.READINESS if ready else News.CHILD)
+            self.changed(_key(child), News.READINESS if _tells_readiness(known, child) else News.CHILD)
 
     def own_write(self, child: Child) -> None:
         """The answer to a write of ours: known from now on, and no news."""
@@ -214,7 +213,14 @@ def _place(child: Child) -> tuple[str, str, str]:
     return (child.kind, child.namespace, child.name)
 
 
-def _readiness(child: Child | None) -> tuple[int, ...]:
+def _tells_readiness(known: Child | None, child: Child) -> bool:
+    """Whether something has begun, or ceased, to serve. A pod that begins to is counted by its Deployment a moment later, and
+    nothing follows from it before."""
+    before, now = _serving(known), _serving(child)
+    return before != now and not (now and child.kind == "Pod")
+
+
+def _serving(child: Child | None) -> tuple[int, ...]:
     """What serves, as far as it tells; empty where nothing does."""
     match child.facts if child is not None else None:
         case DeploymentFacts(updated=updated, ready=ready, available=available) if ready or available:

@@ -11,7 +11,6 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import count
@@ -92,9 +91,12 @@ class WorkQueue:
             if key is not None:
                 return key
             self._wake.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
+            timer = asyncio.get_running_loop().call_later(pause, self._wake.set) if pause is not None else None
+            try:
+                await self._wake.wait()
+            finally:
+                if timer is not None:
+                    timer.cancel()
 
     def take(self, up_to: Lane = Lane.RESYNC) -> tuple[Key | None, float | None]:
         """The next key that is due, or the seconds until one may be (None: until something is added)."""
