@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -332,7 +333,7 @@ class Engine(RuleBasedStateMachine):
         return [one for one in found if any(r["name"] == key[1] for r in one["metadata"].get("ownerReferences") or ())]
 
 
-TestEngine = Engine.TestCase
+TestEngine = pytest.mark.timeout(300 * EFFORT)(Engine.TestCase)
 TestEngine.settings = settings(
     max_examples=150 * EFFORT,
     stateful_step_count=30,
