@@ -53,7 +53,9 @@ class Pair:
         return self.first.process.wait(3 * self.lease)
 
     def the_second_leads(self, within: float) -> None:
+        began = time.monotonic()
         until("the second leads", lambda: self.second.metric("modelport_leader") == 1, within)
+        print(f"the second leads after {time.monotonic() - began:.1f} s, of a Lease of {self.lease:g} s")
         self.engine.operator = self.second
 
     def writes(self, of: int) -> list[float]:
