@@ -28,7 +28,8 @@ from e2e.cluster.controlplane import ControlPlane, Settings
 from e2e.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
-_QUIET = 0.03  # of a core, over _QUIET_FOR seconds
+_QUIET, _OF_EACH = 0.03, 5e-5
+"""Of a core, over _QUIET_FOR seconds: for the operator, and for each resource, whose model may be asked anew every few minutes."""
 _QUIET_FOR = 2.0
 _TITLE = re.compile('(<text id="title"[^>]*>)[^<]*<')  # else py-spy's command, with the paths of this machine
 _RESTS_WITHIN = 600.0
@@ -106,13 +107,14 @@ class Stage:
     async def at_rest(self) -> float:
         """Wait until the operator does next to nothing; when that began, by the monotonic clock."""
         deadline = time.monotonic() + _RESTS_WITHIN
+        quiet = (_QUIET + _OF_EACH * len(self.fleet.done)) * _QUIET_FOR
         samples: list[tuple[float, float]] = []
         while True:
             self.alive()
             used, now = self.used(), time.monotonic()
             samples.append((now, used["operator"] + used["asking"]))
             old = next((one for one in reversed(samples) if now - one[0] >= _QUIET_FOR), None)
-            if old is not None and samples[-1][1] - old[1] <= _QUIET * _QUIET_FOR:
+            if old is not None and samples[-1][1] - old[1] <= quiet:
                 return old[0]
             if now > deadline:
                 raise BenchError(f"{self._contender.name} has not come to rest within {_RESTS_WITHIN:.0f} s")
