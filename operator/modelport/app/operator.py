@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from modelport.api import names
-from modelport.app import watching
+from modelport.app import heap, watching
 from modelport.app.debug import DebugServer, Inspector
 from modelport.app.history import History
 from modelport.app.http import HealthServer
@@ -140,6 +140,7 @@ class Operator:
             asyncio.create_task(self._resync.run(), name="resync"),
             asyncio.create_task(self._asking.run(), name="asking"),
             asyncio.create_task(self._recorder.run(), name="events"),
+            asyncio.create_task(heap.give_back(), name="heap"),
         ]
         for task in tasks:
             task.add_done_callback(self._died)
