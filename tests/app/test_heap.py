@@ -28,4 +28,4 @@ async def test_what_is_free_between_what_is_used_is_given_back(monkeypatch: pyte
         async with asyncio.timeout(0.5):
             await heap.give_back()
     assert resident() < before - 16
-    assert len(kept) > 1
+    assert kept

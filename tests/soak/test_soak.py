@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from e2e.bench.web import session
-from tests.engine.harness import Engine, Operator
+from tests.engine.harness import Engine
 from tests.faults.check import everything_is_as_it_should_be
 from tests.soak import measures
 from tests.soak.life import Life
@@ -88,9 +88,9 @@ async def soak(engine: Engine, samples: list[Sample]) -> None:
             began = time.monotonic()
             await life.begin()
             await until_ready(life)
-            print(f"\n{life.alive} resources Ready after {time.monotonic() - began:.0f} s")
-            await asyncio.to_thread(begin_anew, engine.operator)
-            print(f"the operator knows them from a start with all of them; now for {PLAN.minutes:g} min")
+            print(
+                f"\n{life.alive} resources Ready after {time.monotonic() - began:.0f} s; now for {PLAN.minutes:g} min"
+            )
             end = time.monotonic() + PLAN.minutes * 60
             probe = Probe(engine.operator, lambda: sum(life.done.values()))
             living = asyncio.create_task(life.go_on(end, PLAN.rate))
@@ -107,13 +107,6 @@ async def soak(engine: Engine, samples: list[Sample]) -> None:
             with suppress(asyncio.CancelledError):
                 await node
     await asyncio.sleep(0.5)  # connections under TLS are closed a moment after their session
-
-
-def begin_anew(operator: Operator) -> None:
-    """Most of what an operator ever takes at a moment it takes for the lists of its start. One that was started on an empty
-    cluster would take it later, ten minutes at a time, which is no growth."""
-    assert operator.stop() == 0
-    operator.start()
 
 
 async def until_ready(life: Life) -> None:
