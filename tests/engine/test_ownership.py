@@ -194,13 +194,7 @@ def test_what_is_deleted_by_hand_while_it_is_paused_stays_away_until_then(engine
 
 
 def test_whoever_takes_a_field_back_again_and_again_is_left_alone(engine: Engine) -> None:
-    engine.apply("alpha", image="docker.io/library/server:1")
-    engine.until_ready("alpha")
-    for number in range(4):
-        patch(engine, "alpha", [{"name": "server", "image": f"docker.io/library/mine:{number}"}])
-        if number < 3:
-            until("repaired", lambda: image(engine) == "docker.io/library/server:1")
-    until("FieldConflict", lambda: engine.status("alpha").get("phase") == "FieldConflict")
+    fight_over_the_image(engine)
     assert image(engine) == "docker.io/library/mine:3"
     assert "image" in engine.status("alpha")["message"]
     engine.forget()
@@ -214,13 +208,7 @@ def test_whoever_takes_a_field_back_again_and_again_is_left_alone(engine: Engine
 
 
 def test_a_fight_over_one_child_holds_up_no_other(engine: Engine) -> None:
-    engine.apply("alpha", image="docker.io/library/server:1")
-    engine.until_ready("alpha")
-    for number in range(4):
-        patch(engine, "alpha", [{"name": "server", "image": f"docker.io/library/mine:{number}"}])
-        if number < 3:
-            until("repaired", lambda: image(engine) == "docker.io/library/server:1")
-    until("FieldConflict", lambda: engine.status("alpha").get("phase") == "FieldConflict")
+    fight_over_the_image(engine)
     engine.api.request("DELETE", engine.path("services", "alpha"))
     until("the Service is back", lambda: engine.find(engine.path("services", "alpha")))
     assert image(engine) == "docker.io/library/mine:3"
@@ -375,6 +363,17 @@ def set_with(engine: Engine, config: str) -> str:
 def deletions(engine: Engine) -> set[tuple[int, str]]:
     """How the operator's deletions ended, and of what."""
     return {(event.code, event.name) for event in engine.requests() if event.verb == "delete"}
+
+
+def fight_over_the_image(engine: Engine) -> None:
+    """Somebody gives the Deployment of alpha another image until the operator leaves it to them: mine:3."""
+    engine.apply("alpha", image="docker.io/library/server:1")
+    engine.until_ready("alpha")
+    for number in range(4):
+        patch(engine, "alpha", [{"name": "server", "image": f"docker.io/library/mine:{number}"}])
+        if number < 3:
+            until("repaired", lambda: image(engine) == "docker.io/library/server:1")
+    until("FieldConflict", lambda: engine.status("alpha").get("phase") == "FieldConflict")
 
 
 def image(engine: Engine) -> str:
