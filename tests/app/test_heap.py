@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 
+PROGRAM = """
+import asyncio
+from pathlib import Path
 from modelport.app import heap
 
-MIB = 1 << 20
+def resident():
+    return int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) >> 10
 
-
-def resident() -> float:
-    """MiB of this process."""
-    return int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
-
-
-async def test_what_is_free_between_what_is_used_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heap, "EVERY", 0.01)
-    blocks = [b"x" * (20 << 10) for _ in range(64 * MIB // (20 << 10))]
-    kept = blocks[::2]
-    blocks.clear()
+def filled_and_freed(size):
+    blocks = [(b"x" * size, b"y" * 2048) for _ in range((64 << 20) // size)]
     before = resident()
-    with suppress(TimeoutError):
-        async with asyncio.timeout(0.5):
-            await heap.give_back()
-    assert resident() < before - 16
+    kept = [small for _, small in blocks]
+    blocks.clear()
+    return before, kept
+
+async def main():
+    heap.EVERY = {every}
+    giving = asyncio.create_task(heap.give_back())
+    await asyncio.sleep(0.1)
+    filled_and_freed({size})
+    before, kept = filled_and_freed({size})
+    await asyncio.sleep(0.5)
+    print(before - resident(), len(kept))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(("size", "every"), [(20 << 10, 0.1), (300 << 10, 3600.0)], ids=["small", "large"])
+def test_what_is_free_between_what_is_used_is_given_back(size: int, every: float) -> None:
+    program = PROGRAM.format(size=size, every=every)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    given_back, kept = map(int, done.stdout.split())
+    assert given_back > 48, "MiB"
     assert kept

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from e2e.cluster.controlplane import ControlPlane
+from modelport.kube import client as module
 from modelport.kube.client import ApiCluster
 from modelport.kube.connection import Connection
 from modelport.kube.errors import Conflict, Forbidden, Invalid, NotFound
@@ -71,6 +72,35 @@ async def test_a_child_is_written_and_deleted_only_as_the_one_that_was_seen(
         await cluster.delete(CONFIG_MAP, namespace, "a", NOBODY)
     assert not exists.value.another_object
     assert all(refusal.value.another_object for refusal in (gone, another, not_deleted))
+
+
+async def test_a_list_comes_in_parts_and_each_object_once(
+    cluster: ApiCluster, cluster_api: ClusterApi, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PAGE", 2)
+    for number in range(5):
+        body = {**config_map(), "metadata": {"name": f"a-{number}", "labels": {"of": "the-test"}}}
+        cluster_api.create(f"/api/v1/namespaces/{namespace}/configmaps", body)
+    parts = [
+        ([item["metadata"]["name"] for item in page.items], page.resource_version)
+        async for page in cluster.pages(CONFIG_MAP, namespace, "of=the-test")
+    ]
+    assert [names for names, _ in parts] == [["a-0", "a-1"], ["a-2", "a-3"], ["a-4"]]
+    assert len({version for _, version in parts}) == 1
+
+
+async def test_of_a_list_of_all_namespaces_others_objects_are_left_out(
+    control_plane: ControlPlane, cluster_api: ClusterApi, namespace: str
+) -> None:
+    for where in (namespace, "default"):
+        body = {**config_map(), "metadata": {"name": namespace, "labels": {"of": namespace}}}
+        cluster_api.create(f"/api/v1/namespaces/{where}/configmaps", body)
+    transport = await connected(str(control_plane.kubeconfig))
+    of_shard = ApiCluster(transport, lambda: 13.0, lambda where: where == namespace)
+    pages = [list(page.items) async for page in of_shard.pages(CONFIG_MAP, None, f"of={namespace}")]
+    await transport.close()
+    cluster_api.request("DELETE", f"/api/v1/namespaces/default/configmaps/{namespace}")
+    assert [[item["metadata"]["namespace"] for item in page] for page in pages] == [[namespace]]
 
 
 async def test_a_right_that_is_missing_is_said(control_plane: ControlPlane, namespace: str) -> None:

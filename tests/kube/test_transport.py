@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from modelport.kube.client import take_apart
 from modelport.kube.connection import Connection
 from modelport.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound, Unauthorized, Unavailable
 from modelport.kube.lease import NotLeader
-from modelport.kube.transport import Transport
+from modelport.kube.transport import Read, Transport
 
 KUBECONFIG = """\
 apiVersion: v1
@@ -183,13 +184,17 @@ async def test_what_orjson_finds_too_deep_is_read_all_the_same(
         sys.setrecursionlimit(limit)
 
 
-async def test_an_answer_that_is_no_json_is_unavailable(
-    script: tuple[Script, Transport, list[tuple[str, str, int]], Path],
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [("<html>a proxy's</html>", None), ("<html>a proxy's</html>", take_apart), ('{"items": []}', take_apart)],
+)
+async def test_an_answer_that_is_no_json_or_no_list_is_unavailable(
+    script: tuple[Script, Transport, list[tuple[str, str, int]], Path], text: str, read: Read | None
 ) -> None:
     server, transport, _, _ = script
-    server.answers = [web.Response(text="<html>a proxy's</html>")]
+    server.answers = [web.Response(text=text)]
     with pytest.raises(Unavailable, match="no answer from the API server"):
-        await transport.request("GET", "/x", verb="get", resource="things", attempts=1)
+        await transport.request("GET", "/x", verb="list", resource="things", attempts=1, read=read)
 
 
 async def test_no_connection_is_unavailable(tmp_path: Path) -> None:

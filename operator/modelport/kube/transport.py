@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+import msgspec
 import orjson
 
 from modelport.kube.connection import Connection
@@ -24,6 +25,8 @@ Count = Callable[[str, str, int, float], None]
 """Told of each answered request: verb, resource, status code (0: no answer), seconds until the answer began."""
 Gate = Callable[[], float]
 """Called before each try of a write: for how many seconds we may still write; raises when we may not."""
+Read = Callable[[bytes], Any]
+"""What an answer means; raises ValueError when it means nothing."""
 
 USER_AGENT = "modelport"
 JSON = "application/json"
@@ -64,9 +67,9 @@ class Transport:
         accept: str = JSON,
         gate: Gate | None = None,
         attempts: int = _ATTEMPTS,
-        text: bool = False,
+        read: Read | None = None,
     ) -> Any:
-        """Send it, again after 429, 5xx and lost connections; decoded JSON, or the text. Raises ApiError.
+        """Send it, again after 429, 5xx and lost connections; decoded JSON, or what `read` makes of it. Raises ApiError.
 
         A request with a gate is a write: it waits for its turn, and no try outlasts what the gate allows."""
         data = None if body is None else orjson.dumps(body)
@@ -82,7 +85,7 @@ class Transport:
                     self._count(verb, resource, answer.status, time.monotonic() - began)
                     content = await answer.read()
                     if answer.status < 300:
-                        return content.decode(errors="replace") if text else decode(content)
+                        return (read or decode)(content)
                     failure = error(answer.status, _decoded(content))
                     asked = _retry_after(answer.headers)
                     if asked and gate is not None:
@@ -158,12 +161,13 @@ class Transport:
             yield answer
 
 
-def decode(content: bytes) -> Any:
-    """What an answer or an event says. orjson reads 1024 maps in one another, and the API server keeps ten times as many."""
+def decode(content: bytes | msgspec.Raw) -> Any:
+    """What an answer, an event or an object of a list says. orjson reads 1024 maps in one another, and the API server keeps
+    ten times as many."""
     try:
-        return orjson.loads(content)
+        return orjson.loads(memoryview(content))
     except orjson.JSONDecodeError:
-        return json.loads(content)
+        return json.loads(bytes(content))
 
 
 def _decoded(content: bytes) -> Any:
