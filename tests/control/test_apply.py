@@ -97,3 +97,9 @@ async def test_ten_minutes_after_the_last_fight_it_is_put_right_by_force_again(f
 async def test_fights_over_longer_times_are_no_fight() -> None:
     world = Fought()
     assert [await world.drifted(FIGHT_WINDOW / 2 - 1) for _ in range(12)] == [None] * 12
+
+
+async def test_repairs_are_forgotten_when_they_are_too_old_to_be_a_fight(fought: Fought) -> None:
+    fought.now += FIGHT_WINDOW
+    await fought.applier.carry_out(Plan(), resource(), fought.memory)
+    assert fought.memory.repairs == {}

@@ -53,6 +53,7 @@ class Applier:
         False when something is left that is not wanted any more: no obstacle, but to be tried again."""
         known = {(c.kind, c.name): c for c in self._cache.children((resource.namespace, resource.name))}
         memory.obstacles = ()
+        self._forget_old_repairs(memory)
         for step in plan.apply:
             obstacle = await self._apply(step, known.get((step.child.kind, step.child.name)), resource, memory)
             if obstacle is not None:
@@ -142,8 +143,7 @@ class Applier:
         """Somebody changed what is ours: put it right, unless they have done so again and again."""
         name = (child.kind, child.name)
         now = self._clock()
-        fights = [at for at in memory.repairs.get(name, []) if now - at < FIGHT_WINDOW]
-        memory.repairs[name] = fights
+        fights = memory.repairs.get(name, [])
         if len(fights) < FIGHTS:
             memory.left_alone.pop(name, None)
             await self._write(child, resource, memory, {"uid": seen.uid})
@@ -164,6 +164,11 @@ class Applier:
             return obstacle
         memory.left_alone.pop(name, None)
         return None
+
+    def _forget_old_repairs(self, memory: Memory) -> None:
+        now = self._clock()
+        recent = {name: [at for at in moments if now - at < FIGHT_WINDOW] for name, moments in memory.repairs.items()}
+        memory.repairs = {name: moments for name, moments in recent.items() if moments}
 
     async def _write(
         self, child: Desired, resource: Resource, memory: Memory, precondition: dict[str, str], *, force: bool = True
