@@ -56,6 +56,17 @@ def test_a_pod_that_begins_to_serve_waits_for_its_deployments_count(cache: Cache
     assert told == [(KEY, News.CHILD), (KEY, News.CHILD), (KEY, News.READINESS)]
 
 
+def test_a_pod_that_was_counted_before_it_was_seen_to_serve_waits_for_nothing(
+    cache: Cache, told: list[tuple[Key, News]]
+) -> None:
+    """Pods and Deployments are watched apart: what happened first may be told last."""
+    pod = child(5, name="pod", kind="Pod", facts=PodFacts("Running", False, None, None, "node", None, (), ""))
+    cache.seen(pod)
+    cache.seen(child(6, kind="Deployment", facts=DeploymentFacts(1, 1, 1, 1, 1, 1, 1, False, None)))
+    cache.seen(replace(pod, resource_version="4000", facts=replace(pod.facts, ready=True)))
+    assert [one for _, one in told] == [News.CHILD, News.READINESS, News.READINESS]
+
+
 def test_an_older_version_changes_nothing(cache: Cache) -> None:
     cache.own_write(child(9, applied_hash="new"))
     cache.seen(child(8, applied_hash="old"))

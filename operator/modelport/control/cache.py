@@ -100,7 +100,7 @@ class Cache:
         """A watch or the answer to a write of ours showed this."""
         known = self._known(child)
         if self._put(child):
-            self.changed(_key(child), News.READINESS if _tells_readiness(known, child) else News.CHILD)
+            self.changed(_key(child), self._news(known, child))
 
     def own_write(self, child: Child) -> None:
         """The answer to a write of ours: known from now on, and no news."""
@@ -181,6 +181,21 @@ class Cache:
         self._bury(child.kind, (child.namespace, child.name), version)
         return True
 
+    def _news(self, known: Child | None, child: Child) -> News:
+        """Whether something has begun, or ceased, to serve. A pod that begins to is counted by its Deployment a moment later,
+        and nothing follows from it before; but the two are watched apart, and the count may be told first."""
+        before, now = _serving(known), _serving(child)
+        if before == now:
+            return News.CHILD
+        begins = child.kind == "Pod" and bool(now)
+        return News.CHILD if begins and not self._counted(_key(child)) else News.READINESS
+
+    def _counted(self, key: Key) -> bool:
+        """Whether as many pods as serve have been counted."""
+        facts = [child.facts for child in self._children[key].values()]
+        serving = sum(isinstance(one, PodFacts) and one.ready for one in facts)
+        return any(isinstance(one, DeploymentFacts) and one.ready >= serving for one in facts)
+
     def _known(self, child: Child) -> Child | None:
         """What is known of it, whatever label it has now."""
         label = self._labels.get(_place(child))
@@ -211,13 +226,6 @@ def _key(child: Child) -> Key:
 
 def _place(child: Child) -> tuple[str, str, str]:
     return (child.kind, child.namespace, child.name)
-
-
-def _tells_readiness(known: Child | None, child: Child) -> bool:
-    """Whether something has begun, or ceased, to serve. A pod that begins to is counted by its Deployment a moment later, and
-    nothing follows from it before."""
-    before, now = _serving(known), _serving(child)
-    return before != now and not (now and child.kind == "Pod")
 
 
 def _serving(child: Child | None) -> tuple[int, ...]:
