@@ -15,8 +15,8 @@ from modelport.app import heap
 def resident():
     return int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) >> 10
 
-def filled_and_freed(size):
-    blocks = [(b"x" * size, b"y" * 2048) for _ in range((64 << 20) // size)]
+def filled_and_freed(size, behind=2048):
+    blocks = [(b"x" * size, b"y" * behind) for _ in range((64 << 20) // size)]
     before = resident()
     kept = [small for _, small in blocks]
     blocks.clear()

@@ -14,7 +14,7 @@ from modelport.kube.connection import Connection
 from modelport.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from modelport.kube.events import Recorder
 from modelport.kube.kinds import CONFIG_MAP, MODEL_DEPLOYMENT
-from modelport.kube.transport import Transport
+from modelport.kube.transport import Transport, decode
 from modelport.state.observed import Resource
 from modelport.state.status import Event
 from tests.cluster import ClusterApi
@@ -77,16 +77,21 @@ async def test_a_child_is_written_and_deleted_only_as_the_one_that_was_seen(
 async def test_a_list_comes_in_parts_and_each_object_once(
     cluster: ApiCluster, cluster_api: ClusterApi, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And none is decoded before it is looked at."""
+    decoded: list[bytes] = []
     monkeypatch.setattr(module, "_PAGE", 2)
+    monkeypatch.setattr(module, "decode", lambda content: decoded.append(content) or decode(content))
     for number in range(5):
         body = {**config_map(), "metadata": {"name": f"a-{number}", "labels": {"of": "the-test"}}}
         cluster_api.create(f"/api/v1/namespaces/{namespace}/configmaps", body)
-    parts = [
-        ([item["metadata"]["name"] for item in page.items], page.resource_version)
-        async for page in cluster.pages(CONFIG_MAP, namespace, "of=the-test")
-    ]
-    assert [names for names, _ in parts] == [["a-0", "a-1"], ["a-2", "a-3"], ["a-4"]]
-    assert len({version for _, version in parts}) == 1
+    parts, versions, looked_at = [], set(), 0
+    async for page in cluster.pages(CONFIG_MAP, namespace, "of=the-test"):
+        assert len(decoded) == looked_at
+        parts.append([item["metadata"]["name"] for item in page.items])
+        versions.add(page.resource_version)
+        looked_at += len(parts[-1])
+    assert parts == [["a-0", "a-1"], ["a-2", "a-3"], ["a-4"]]
+    assert len(versions) == 1
 
 
 async def test_of_a_list_of_all_namespaces_others_objects_are_left_out(

@@ -15,7 +15,7 @@ from modelport.kube.client import take_apart
 from modelport.kube.connection import Connection
 from modelport.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound, Unauthorized, Unavailable
 from modelport.kube.lease import NotLeader
-from modelport.kube.transport import Read, Transport
+from modelport.kube.transport import Read, Transport, decode
 
 KUBECONFIG = """\
 apiVersion: v1
@@ -186,10 +186,10 @@ async def test_what_orjson_finds_too_deep_is_read_all_the_same(
 
 @pytest.mark.parametrize(
     ("text", "read"),
-    [("<html>a proxy's</html>", None), ("<html>a proxy's</html>", take_apart), ('{"items": []}', take_apart)],
+    [("<html>a proxy's</html>", decode), ("<html>a proxy's</html>", take_apart), ('{"items": []}', take_apart)],
 )
 async def test_an_answer_that_is_no_json_or_no_list_is_unavailable(
-    script: tuple[Script, Transport, list[tuple[str, str, int]], Path], text: str, read: Read | None
+    script: tuple[Script, Transport, list[tuple[str, str, int]], Path], text: str, read: Read
 ) -> None:
     server, transport, _, _ = script
     server.answers = [web.Response(text=text)]

@@ -167,8 +167,11 @@ class Applier:
 
     def _forget_old_repairs(self, memory: Memory) -> None:
         now = self._clock()
-        recent = {name: [at for at in moments if now - at < FIGHT_WINDOW] for name, moments in memory.repairs.items()}
-        memory.repairs = {name: moments for name, moments in recent.items() if moments}
+        memory.repairs = {
+            name: recent
+            for name, moments in memory.repairs.items()
+            if (recent := [at for at in moments if now - at < FIGHT_WINDOW])
+        }
 
     async def _write(
         self, child: Desired, resource: Resource, memory: Memory, precondition: dict[str, str], *, force: bool = True

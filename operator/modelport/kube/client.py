@@ -158,7 +158,7 @@ class ApiCluster:
                 accept=kind.media_type("List"),
                 read=take_apart,
             )
-            items = map(decode, answer.items or ())
+            items = (decode(bytes(item)) for item in answer.items or ())
             ours = (item for item in items if self._ours(item["metadata"]["namespace"]))
             yield Page(ours, answer.metadata.resource_version)
             if not answer.metadata.continues:

@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
-import msgspec
 import orjson
 
 from modelport.kube.connection import Connection
@@ -34,6 +33,15 @@ _ATTEMPTS = 5
 _TRY = 10.0  # seconds for one try
 _LONGEST_WAIT = 30.0  # seconds, for a Retry-After that asks for more
 _LINE = 4 << 20  # bytes of the longest watch event; etcd keeps no object above 1.5 MiB
+
+
+def decode(content: bytes) -> Any:
+    """What an answer, an event or an object of a list says. orjson reads 1024 maps in one another, and the API server keeps
+    ten times as many."""
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return json.loads(content)
 
 
 class Transport:
@@ -67,7 +75,7 @@ class Transport:
         accept: str = JSON,
         gate: Gate | None = None,
         attempts: int = _ATTEMPTS,
-        read: Read | None = None,
+        read: Read = decode,
     ) -> Any:
         """Send it, again after 429, 5xx and lost connections; decoded JSON, or what `read` makes of it. Raises ApiError.
 
@@ -85,7 +93,7 @@ class Transport:
                     self._count(verb, resource, answer.status, time.monotonic() - began)
                     content = await answer.read()
                     if answer.status < 300:
-                        return (read or decode)(content)
+                        return read(content)
                     failure = error(answer.status, _decoded(content))
                     asked = _retry_after(answer.headers)
                     if asked and gate is not None:
@@ -159,15 +167,6 @@ class Transport:
             **options,
         ) as answer:
             yield answer
-
-
-def decode(content: bytes | msgspec.Raw) -> Any:
-    """What an answer, an event or an object of a list says. orjson reads 1024 maps in one another, and the API server keeps
-    ten times as many."""
-    try:
-        return orjson.loads(memoryview(content))
-    except orjson.JSONDecodeError:
-        return json.loads(bytes(content))
 
 
 def _decoded(content: bytes) -> Any:
