@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from modelport.api.names import Reason
+from modelport.state.hints import HINTS
 from modelport.state.redact import redact, sentence
 
 
@@ -55,6 +56,8 @@ class Entry:
     state: re.Pattern[str]
     pattern: re.Pattern[str]
     exit_code: str | None
+    computed: Mapping[str, tuple[str, ...]]
+    """Name -> a function of state/hints.py and the groups that it is given."""
     message: str
     advice: str
 
@@ -69,7 +72,8 @@ class Entry:
             return None
         last = found[-1]  # an engine's log ends with what brought it down
         groups = {name: _KINDS.get(value, sentence(value or "")) for name, value in last.groupdict().items()}
-        values = {**symptom.facts, **groups}
+        hints = {name: HINTS[hint](*(last[group] or "" for group in of)) for name, (hint, *of) in self.computed.items()}
+        values = {**symptom.facts, **groups, **hints}
         return f"{self.message.format_map(values).rstrip('. ')}; {self.advice.format_map(values)}"
 
 
@@ -94,6 +98,7 @@ def _entry(item: Mapping[str, Any]) -> Entry:
         state=re.compile(item.get("state", ".*"), re.DOTALL),
         pattern=re.compile(item.get("pattern", r"\A"), re.MULTILINE),
         exit_code=str(item["exit_code"]) if "exit_code" in item else None,
+        computed={name: tuple(how) for name, how in item.get("computed", {}).items()},
         message=item["message"],
         advice=item["advice"],
     )

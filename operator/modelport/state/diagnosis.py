@@ -36,6 +36,8 @@ AT_ONCE = 20.0
 class Diagnosis:
     """One cause, and what to do about it."""
 
+    cause: str
+    """The entry of the catalogue."""
     reason: Reason
     message: str
     terminal: bool
@@ -50,7 +52,7 @@ def diagnose(observed: Observed, desired: Desired) -> Diagnosis | None:
             for symptom in symptoms:
                 message = entry.explain(symptom)
                 if message is not None:
-                    return Diagnosis(entry.reason, message, entry.terminal)
+                    return Diagnosis(entry.id, entry.reason, message, entry.terminal)
     return None
 
 

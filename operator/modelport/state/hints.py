@@ -1,0 +1,50 @@
+"""What can be worked out from what an error says: the values that would have been right. Pure.
+
+The functions that entries of the catalogue name under `computed`: texts in, a text for the advice out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+
+from pydantic.alias_generators import to_camel
+
+from modelport.api.blocks import VllmFlags
+
+_MOST_DIVISORS = 8
+
+
+def divisors(number: str) -> str:
+    """`14` -> `1, 2, 7, 14`: the sizes of tensor parallelism that divide so many heads, the smallest first."""
+    total = int(number)
+    found = [size for size in range(1, min(total, 64) + 1) if total % size == 0]
+    return ", ".join(map(str, found[:_MOST_DIVISORS]))
+
+
+def nearest_option(argument: str) -> str:
+    """`--max-modle-len=9` -> `did you mean spec.vllm.maxModelLen? `; nothing where no option of vLLM is similar."""
+    option = argument.partition("=")[0].replace("_", "-")
+    near = get_close_matches(option, _options(), n=1, cutoff=0.8)
+    if not near:
+        return ""
+    field = near[0].removeprefix("--").replace("-", "_")
+    return f"did you mean {f'spec.vllm.{to_camel(field)}' if field in VllmFlags.model_fields else near[0]}? "
+
+
+def nearest_word(word: str, known: str) -> str:
+    """`hermez`, `hermes,mistral` -> `did you mean hermes? `; nothing where none is similar."""
+    near = get_close_matches(word, known.split(","), n=1)
+    return f"did you mean {near[0]}? " if near else ""
+
+
+HINTS: Mapping[str, Callable[..., str]] = {f.__name__: f for f in (divisors, nearest_option, nearest_word)}
+"""By the name that the catalogue uses."""
+
+
+@cache
+def _options() -> tuple[str, ...]:
+    text = files("modelport.state").joinpath("vllm_options.txt").read_text(encoding="utf-8")
+    return tuple(line for line in text.splitlines() if not line.startswith("#"))
