@@ -49,9 +49,10 @@ lint: check ## format, lint, types, import rules
 	@$(RUN) mypy
 	@$(RUN) lint-imports
 
-generate: $(VENV) ## make the committed generated files anew: CRD, chart's copy, reference, reasons, metrics
+generate: $(VENV) ## make the committed generated files anew: CRD, chart's copy, reference, reasons, metrics, diagnosis
 	@$(RUN) python -m modelport.api.generate
 	@$(RUN) python -m modelport.app.generate
+	@$(RUN) python -m tests.state.page
 	@$(RUN) python -m modelport.runtimes.schema.generate
 	@$(RUN) python -m modelport.render.mergekeys.generate
 	@$(RUN) python charts/sync_crd.py
