@@ -18,7 +18,7 @@ SECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "A volume cannot be mounted": ("the kubelet's Events about the pod", ("mount",)),
     "A container has ended": ("its state `terminated`, with the termination message", ("terminated",)),
     "A server has crashed": (
-        "the log of the run that exited non-zero, its last 64 KiB, once (the chart's `diagnosis.logs` turns it off)",
+        "the log of the run that exited non-zero, its last 64 KiB, once (the chart's `diagnosis.readLogs` turns it off)",
         ("log", "logfile", "engine", "settings", "api"),
     ),
     "A server runs, and its model does not answer": (
