@@ -54,7 +54,7 @@ def test_after_the_player_a_deployment_is_rolled_out(desired: Desired) -> None:
         replica_sets=(sets,),
         pods=(pods,),
     )
-    view = rollout(observed, desired)
+    view = rollout(observed, desired.spec_hash)
     assert view.ready == 1
     assert view.available
     assert rolled_out(replace(desired, children=()), observed, view)

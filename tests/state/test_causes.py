@@ -18,7 +18,7 @@ from .world import DESIRED
 @pytest.mark.parametrize("case", CAUSES, ids=lambda case: case["cause"])
 def test_the_cause_and_what_to_do(case: dict[str, Any]) -> None:
     kind, said = message(case)
-    found = diagnose(failing(said, kind), DESIRED)
+    found = diagnose(failing(said, kind), DESIRED.spec_hash)
     assert found is not None
     assert (found.cause, found.message) == (case["cause"], case["says"])
 

@@ -39,7 +39,7 @@ def server(**changes: Any) -> tuple[ContainerFacts, ...]:
 
 
 def diagnosed(*containers: ContainerFacts, **changes: Any) -> Diagnosis | None:
-    return diagnose(observe(counts(0), (pod(*containers, **changes),)), DESIRED)
+    return diagnose(observe(counts(0), (pod(*containers, **changes),)), DESIRED.spec_hash)
 
 
 def crashed(log: str, *containers: ContainerFacts) -> Observed:
@@ -74,7 +74,7 @@ def test_nothing_is_wrong_with_a_pod_that_is(what: str) -> None:
 )
 def test_a_last_verdict_that_is_good_or_about_the_start_is_no_cause(log: str) -> None:
     observed = observe(counts(0), (pod(*STARTED),))
-    assert diagnose(shown(observed, log), DESIRED) is None
+    assert diagnose(shown(observed, log), DESIRED.spec_hash) is None
 
 
 def test_a_runtime_that_proves_itself_is_read_itself() -> None:
@@ -90,16 +90,16 @@ def test_what_is_read_is_where_the_cause_can_be_told() -> None:
 def test_a_pod_that_its_node_rejects_is_explained_while_no_other_is_there() -> None:
     why = "UnexpectedAdmissionError: Allocate failed due to requested number of devices unavailable for nvidia.com/gpu."
     rejected = pod(AGENT, container(), phase="Failed", rejected=why)
-    found = diagnose(observe(counts(0), (rejected,)), DESIRED)
+    found = diagnose(observe(counts(0), (rejected,)), DESIRED.spec_hash)
     assert found is not None
     assert found.message.startswith("the node rejected the pod: UnexpectedAdmissionError: Allocate failed due to")
     assert found.message.endswith(
         "nvidia.com/gpu; see whether the node has what the pod asks for, and its device plugin runs"
     )
     successor = pod(*LOADING, name="pod-2")
-    assert diagnose(observe(counts(0), (rejected, successor)), DESIRED) is None
+    assert diagnose(observe(counts(0), (rejected, successor)), DESIRED.spec_hash) is None
     evicted = diagnose(
-        observe(counts(0), (pod(phase="Failed", rejected="Evicted: The node was low on memory. "),)), DESIRED
+        observe(counts(0), (pod(phase="Failed", rejected="Evicted: The node was low on memory. "),)), DESIRED.spec_hash
     )
     assert evicted is not None
     assert evicted.message.startswith("the node put the pod out: The node was low on memory; give the node more")
@@ -205,7 +205,7 @@ def test_no_secret_passes(secret: str, shape: str, before: str, after: str) -> N
     text = f"{before} {shape.format(secret)} {after}"
     assert secret not in redact(text)
     for line in (f"fetch: Network: {text}", f"ValueError: {text}"):
-        found = diagnose(crashed(line.replace("\n", " ")), DESIRED)
+        found = diagnose(crashed(line.replace("\n", " ")), DESIRED.spec_hash)
         assert found is not None
         assert secret not in found.message
 

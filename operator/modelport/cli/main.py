@@ -9,6 +9,7 @@ import click
 
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "render": ("modelport.cli.render", "render_command", "Print what a ModelDeployment becomes, without a cluster."),
+    "why": ("modelport.cli.why", "why_command", "Why a ModelDeployment is, or is not, ready."),
     "run": ("modelport.app.main", "run", "Run the operator."),
 }
 """Name -> module, attribute, and the line in the list of commands."""

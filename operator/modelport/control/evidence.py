@@ -18,6 +18,13 @@ from modelport.state.observed import Observed
 logger = logging.getLogger(__name__)
 
 
+async def read(cluster: Cluster, namespace: str, wanted: Wanted) -> str:
+    """What a diagnosis wants to see. Raises kube.errors.ApiError."""
+    if not wanted.container:
+        return await cluster.mount_failures(namespace, wanted.uid)
+    return await cluster.log(namespace, wanted.pod, wanted.container, previous=wanted.previous)
+
+
 FIRST_LOOK, NEXT_LOOK = 10.0, 30.0
 """Seconds until what goes on, and may yet go well, is looked at; and looked at again."""
 
@@ -53,9 +60,7 @@ class Evidence:
 
     async def _read(self, namespace: str, wanted: Wanted) -> str:
         try:
-            if not wanted.container:
-                return await self._cluster.mount_failures(namespace, wanted.uid)
-            return await self._cluster.log(namespace, wanted.pod, wanted.container, previous=wanted.previous)
+            return await read(self._cluster, namespace, wanted)
         except ApiError as problem:  # without it the diagnosis knows less, and nothing else is lost
             logger.info("evidence of %s/%s %s: %s", namespace, wanted.pod, wanted.container, problem)
             return ""

@@ -19,15 +19,18 @@ from modelport.kube.errors import Unavailable
 
 _SERVICE_ENV = "KUBERNETES_SERVICE_HOST"
 _RELOAD_AT_MOST_EVERY = 5.0
+_DEFAULT = "default"
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 class Connection:
     """The API server's address, TLS context and credentials."""
 
-    def __init__(self, kubeconfig: str | None = None) -> None:
-        """`kubeconfig`: a file; else $KUBECONFIG, else the pod's service account, else ~/.kube/config."""
+    def __init__(self, kubeconfig: str | None = None, context: str | None = None) -> None:
+        """`kubeconfig`: a file; else $KUBECONFIG, else the pod's service account, else ~/.kube/config. `context`: one of the
+        file; else its current one."""
         self._kubeconfig = kubeconfig or os.environ.get("KUBECONFIG") or None
+        self._context = context
         self._loaded_at = float("-inf")
         self._configuration: Configuration
         self.ssl: ssl.SSLContext
@@ -41,11 +44,14 @@ class Connection:
 
     async def _load(self) -> None:
         configuration = type.__call__(Configuration)  # the class itself returns a process-wide default
-        if self._kubeconfig is None and os.environ.get(_SERVICE_ENV):
+        if self._in_cluster:
             kube_config.load_incluster_config(client_configuration=configuration)
         else:
             await kube_config.load_kube_config(
-                config_file=self._kubeconfig, client_configuration=configuration, persist_config=False
+                config_file=self._kubeconfig,
+                context=self._context,
+                client_configuration=configuration,
+                persist_config=False,
             )
         self._configuration = configuration
         self.ssl = RESTClientObject(configuration).ssl_context
@@ -60,6 +66,19 @@ class Connection:
             return False
         await self.load()
         return True
+
+    @property
+    def _in_cluster(self) -> bool:
+        return self._kubeconfig is None and self._context is None and bool(os.environ.get(_SERVICE_ENV))
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that is meant where none is named: the context's, or the pod's own."""
+        if self._in_cluster:
+            return own_namespace() or _DEFAULT
+        contexts, current = kube_config.list_kube_config_contexts(self._kubeconfig)
+        chosen = next((context for context in contexts if context["name"] == self._context), current)
+        return str(chosen["context"].get("namespace") or _DEFAULT)
 
     @property
     def server(self) -> str:

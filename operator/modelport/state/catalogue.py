@@ -46,6 +46,18 @@ class Symptom:
 
 
 @dataclass(frozen=True, slots=True)
+class Explanation:
+    """What an entry makes of a symptom."""
+
+    wrong: str
+    """What is wrong."""
+    advice: str
+    """What the user can do."""
+    words: str
+    """Where it was found: the line of the text that says so, redacted."""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One known cause."""
 
@@ -61,20 +73,24 @@ class Entry:
     message: str
     advice: str
 
-    def explain(self, symptom: Symptom) -> str | None:
+    def explain(self, symptom: Symptom) -> Explanation | None:
         """What to tell the user, or None where this is not the cause."""
         if symptom.source not in self.sources or not self.state.fullmatch(symptom.state):
             return None
         if self.exit_code is not None and symptom.facts.get("exit_code") != self.exit_code:
             return None
-        found = list(self.pattern.finditer(redact(symptom.text)))
+        text = redact(symptom.text)
+        found = list(self.pattern.finditer(text))
         if not found:
             return None
         last = found[-1]  # an engine's log ends with what brought it down
         groups = {name: _KINDS.get(value, sentence(value or "")) for name, value in last.groupdict().items()}
         hints = {name: HINTS[hint](*(last[group] or "" for group in of)) for name, (hint, *of) in self.computed.items()}
         values = {**symptom.facts, **groups, **hints}
-        return f"{self.message.format_map(values).rstrip('. ')}; {self.advice.format_map(values)}"
+        words = text[text.rfind("\n", 0, last.end()) + 1 :].partition("\n")[0] if last[0] else text
+        return Explanation(
+            self.message.format_map(values).rstrip(". "), self.advice.format_map(values).strip(), sentence(words)
+        )
 
 
 _KINDS = {"secret": "Secret", "configmap": "ConfigMap", "config": "ConfigMap"}

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from modelport.api.names import CONTAINER_AGENT, CONTAINER_SERVER, Reason
-from modelport.render.desired import Desired
 from modelport.state.catalogue import Source, Symptom, entries
 from modelport.state.observed import ContainerFacts, EvidenceKey, Observed
 from modelport.state.rollout import Pod, Rollout, rollout
@@ -39,20 +38,35 @@ class Diagnosis:
     cause: str
     """The entry of the catalogue."""
     reason: Reason
-    message: str
     terminal: bool
+    wrong: str
+    """What is wrong."""
+    advice: str
+    """What the user can do."""
+    words: str
+    """What says so: the line of a message or a log, redacted."""
+    container: str = ""
+    pod: str = ""
+
+    @property
+    def message(self) -> str:
+        """One sentence for the status."""
+        return f"{self.wrong}; {self.advice}"
 
 
-def diagnose(observed: Observed, desired: Desired) -> Diagnosis | None:
-    """The cause that keeps pods of the current template from being ready, the youngest pod's first; None where nothing is
-    wrong or nothing is known."""
-    view = rollout(observed, desired)
-    for symptoms in _symptoms(observed, view):
+def diagnose(observed: Observed, spec_hash: str | None) -> Diagnosis | None:
+    """The cause that keeps pods of the template with that spec hash from being ready, the youngest pod's first; None where
+    nothing is wrong or nothing is known."""
+    view = rollout(observed, spec_hash)
+    for pod, symptoms in _symptoms(observed, view):
         for entry in entries():
             for symptom in symptoms:
-                message = entry.explain(symptom)
-                if message is not None:
-                    return Diagnosis(entry.id, entry.reason, message, entry.terminal)
+                found = entry.explain(symptom)
+                if found is not None:
+                    place = {"pod": pod, "container": symptom.facts.get("container", "")}
+                    return Diagnosis(
+                        entry.id, entry.reason, entry.terminal, found.wrong, found.advice, found.words, **place
+                    )
     return None
 
 
@@ -110,15 +124,17 @@ def changes_in(observed: Observed) -> float | None:
     return min((AT_ONCE - age for age in ages if age is not None), default=None)
 
 
-def _symptoms(observed: Observed, view: Rollout) -> Iterator[list[Symptom]]:
-    """What is known about each of them; last, why there is no pod. Pods of older templates are on their way out."""
+def _symptoms(observed: Observed, view: Rollout) -> Iterator[tuple[str, list[Symptom]]]:
+    """What is known about each of them, by name; last, why there is no pod. Pods of older templates are on their way out."""
     for pod in view.pods:
         if pod.current and not pod.facts.ready:
-            yield list(_of_pod(pod, observed))
+            yield pod.name, list(_of_pod(pod, observed))
     if not any(pod.current for pod in view.pods):
-        yield from ([Symptom(Source.POD, pod.facts.rejected or "", {})] for pod in view.ended if pod.current)
+        for pod in view.ended:
+            if pod.current:
+                yield pod.name, [Symptom(Source.POD, pod.facts.rejected or "", {})]
     if view.facts is not None and view.facts.replica_failure is not None:
-        yield [Symptom(Source.REPLICAS, view.facts.replica_failure, {})]
+        yield "", [Symptom(Source.REPLICAS, view.facts.replica_failure, {})]
 
 
 def _of_pod(pod: Pod, observed: Observed) -> Iterator[Symptom]:

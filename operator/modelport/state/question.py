@@ -12,4 +12,4 @@ def question_due(observed: Observed, desired: Desired) -> bool:
     proved their model, so a failure can only be the door's. While a pod that still answers ends, the nodes may send requests
     to it, and an answer may be its own; one that answers no more (its node may be lost) holds nothing up."""
     ending = any(pod.deleting and isinstance(pod.facts, PodFacts) and pod.facts.ready for pod in observed.pods)
-    return desired.replicas > 0 and not ending and rolled_out(desired, observed, rollout(observed, desired))
+    return desired.replicas > 0 and not ending and rolled_out(desired, observed, rollout(observed, desired.spec_hash))

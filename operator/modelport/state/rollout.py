@@ -48,14 +48,14 @@ class Rollout:
         return sum(pod.facts.ready for pod in self.pods)
 
 
-def rollout(observed: Observed, desired: Desired | None) -> Rollout:
-    """The pods of our own Deployment; those of a predecessor with the same name do not count."""
+def rollout(observed: Observed, spec_hash: str | None) -> Rollout:
+    """The pods of our own Deployment, of which those with that spec hash are current; those of a predecessor with the same
+    name do not count."""
     deployment = next((c for c in ours(observed).values() if c.kind == "Deployment"), None)
     facts = deployment.facts if deployment is not None and isinstance(deployment.facts, DeploymentFacts) else None
     uid = deployment.uid if deployment is not None else None
     sets = {rs.uid: rs.facts for rs in observed.replica_sets if uid is not None and rs.owner_uid == uid}
     templates = [template for template in sets.values() if isinstance(template, ReplicaSetFacts)]
-    spec_hash = desired.spec_hash if desired is not None else None
     pods = [
         Pod(child.name, child.uid, child.facts, child.facts.spec_hash == spec_hash)
         for child in observed.pods

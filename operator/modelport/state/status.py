@@ -68,7 +68,7 @@ def summarise(observed: Observed, desired: Desired | Invalid | None) -> dict[str
     """The whole new status."""
     resource = observed.resource
     rendered = desired if isinstance(desired, Desired) else None
-    view = rollout(observed, rendered)
+    view = rollout(observed, rendered.spec_hash if rendered is not None else None)
     past = Past.of(resource.status, resource.generation)
     verdict = _steady(judge(observed, desired, view, past), past)
     stamp = observed.now.strftime(_TIME)

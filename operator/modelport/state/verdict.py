@@ -64,7 +64,7 @@ def judge(observed: Observed, desired: Desired | Invalid | None, view: Rollout, 
 
 def _unfinished(desired: Desired, observed: Observed, view: Rollout, past: Past) -> Verdict:
     """Pods are missing, or have not proved their model yet."""
-    cause = diagnose(observed, desired)
+    cause = diagnose(observed, desired.spec_hash)
     if cause is not None and cause.terminal:
         return _stalled(cause.reason, cause.message)
     late = acted_on(view.facts, desired.replicas) and view.facts is not None and view.facts.deadline_exceeded
