@@ -94,6 +94,7 @@ class Pages:
             "forSeconds": round(time.monotonic() - prover.since, 1),
             "question": asked,
             "questions": dict(prover.questions),
+            "provedByTraffic": prover.proofs,
         }
         return as_json(200, shown)
 
@@ -106,6 +107,9 @@ class Pages:
             "# HELP modelport_agent_questions_total Questions put to the model, by what came of them.",
             "# TYPE modelport_agent_questions_total counter",
             *(f'modelport_agent_questions_total{{result="{key}"}} {n}' for key, n in prover.questions.items()),
+            "# HELP modelport_agent_traffic_proofs_total Times that the model was not asked, as others' requests were answered.",
+            "# TYPE modelport_agent_traffic_proofs_total counter",
+            f"modelport_agent_traffic_proofs_total {prover.proofs}",
             "# HELP modelport_agent_answer_seconds How long the last right answer took.",
             "# TYPE modelport_agent_answer_seconds gauge",
             f"modelport_agent_answer_seconds {prover.verdict.usual:.6f}",

@@ -47,6 +47,8 @@ class Faulty:
     tokens: int = 0
     metrics: bool = True
     counts: str = ""  # in place of vLLM's
+    answered: int = 0  # ours and others'
+    failed: int = 0
     key: str | None = None
     asked: int = 0
     port: int = 0
@@ -69,6 +71,8 @@ class Faulty:
         path = head.split(" ")[1]
         if path == "/metrics":
             text = f"vllm:num_requests_running {self.running}\nvllm:generation_tokens_total {self.tokens}\n"
+            for reason, count in (("stop", self.answered), ("error", self.failed)):
+                text += f'vllm:request_success_total{{finished_reason="{reason}"}} {count}\n'
             return page(200, self.counts or text) if self.metrics else None
         if self.key and f"Bearer {self.key}" not in head:
             return page(401, {"error": "Unauthorized"})
@@ -77,6 +81,7 @@ class Faulty:
         self.asked += path == "/v1/completions" and not again
         if self.raw is not None:
             return self.raw
+        self.answered += path == "/v1/completions" and self.answer is not None and self.answer[0] == 200
         return page(*self.answer) if self.answer else None
 
 
@@ -171,6 +176,48 @@ async def test_busy_keeps_the_proof_while_work_moves_and_only_then() -> None:
         assert prover.verdict.reason == Reason.BUSY
         await until(reason(prover, Reason.NOT_ANSWERING))
         assert "none has moved for 3 intervals" in prover.verdict.message
+
+
+async def test_a_server_that_answers_others_is_not_asked() -> None:
+    app = Faulty()
+    async with serving(app) as url, proving(url) as prover:
+        await until(lambda: app.asked > 2)
+        assert prover.proofs == 0, "our own answers are no traffic"
+        answering = asyncio.create_task(traffic(app))
+        try:
+            await until(lambda: prover.proofs > 1)
+            asked, proofs, app.answer = app.asked, prover.proofs, None  # nobody would notice
+            await until(lambda: prover.proofs > proofs + 3)
+            assert (app.asked, prover.verdict.ready, prover.verdict.reason) == (asked, True, Reason.ANSWERED)
+            app.models = None  # so busy that not even the list comes in time
+            await until(lambda: prover.proofs > proofs + 5)
+            assert prover.verdict.ready
+        finally:
+            answering.cancel()
+        await until(lambda: not prover.verdict.ready)
+
+
+async def test_a_server_that_fails_others_is_asked() -> None:
+    app = Faulty()
+    async with serving(app) as url, proving(url) as prover:
+        answering = asyncio.create_task(traffic(app))
+        try:
+            await until(lambda: prover.proofs > 1)
+            failing = asyncio.create_task(traffic(app, failures=1))
+            app.answer = (500, {"error": {"message": "boom"}})
+            await until(reason(prover, Reason.WRONG_ANSWER))
+            failing.cancel()
+            await asyncio.sleep(1.0)
+            assert not prover.verdict.ready, "what was found wrong is put right by the question alone"
+        finally:
+            answering.cancel()
+
+
+async def traffic(app: Faulty, failures: int = 0) -> None:
+    while True:
+        app.answered += 1
+        app.failed += failures
+        await asyncio.sleep(0.05)
 
 
 async def test_deaf_even_to_metrics() -> None:

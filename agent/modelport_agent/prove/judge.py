@@ -2,7 +2,7 @@
 
 Busy is not dead: a question that is late while the server does other work keeps the last proof, for three
 intervals without anything done at most. A server that is silent with nothing else to do is dead. Only a right
-answer makes a pod ready; nothing else may.
+answer makes a pod ready; nothing else may. As long as the proof holds, right answers to others renew it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ def judge(previous: Verdict, seen: Observation, terms: Terms) -> Verdict:
     working = at_work(previous, seen)
     known = remember(previous, seen)
     listing = seen.listing
+    if seen.traffic and listing.contact == Contact.SILENT:
+        return by_traffic(known)
     if listing.contact != Contact.ANSWERED:
         return unanswered(known, listing.contact, listing.message, working=working)
     if listing.status in (401, 403):
@@ -33,6 +35,8 @@ def judge(previous: Verdict, seen: Observation, terms: Terms) -> Verdict:
         return incomplete(known, missing)
     if not terms.asks:
         return unasked(known, terms)
+    if seen.traffic:
+        return by_traffic(known)
     idle = seen.deaf or (seen.work is not None and previous.progress is not None and not working)
     return by_answer(known, seen, terms, working=working, idle=idle)
 
@@ -71,6 +75,14 @@ def by_answer(known: Verdict, seen: Observation, terms: Terms, *, working: bool,
     if answer.status in OVERLOADED and working:
         return late(known, answer.fault)
     return not_ready(known, Reason.WRONG_ANSWER, answer.fault)
+
+
+def by_traffic(known: Verdict) -> Verdict:
+    """A proof that holds goes on holding; one that does not is put right by the question alone."""
+    if not known.ready:
+        return known
+    text = "requests are being answered, so it is not asked itself"
+    return replace(known, reason=Reason.ANSWERED, message=text, progress=None, stalled=0)
 
 
 def pending(known: Verdict, answer: Answer, terms: Terms, *, working: bool, idle: bool) -> Verdict:

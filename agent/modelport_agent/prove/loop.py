@@ -1,4 +1,5 @@
-"""Asks, again and again, and keeps the verdict: every second until the model has answered, then at the interval.
+"""Asks, again and again, and keeps the verdict: every second until the model has answered, then at the interval, unless
+others' requests have been answered meanwhile.
 
 Between two questions it holds an idle connection to the server, so that a server that ends is noticed at once. It
 must never have more than one question in flight.
@@ -31,6 +32,7 @@ from modelport_agent.prove.model import (
     Work,
 )
 from modelport_agent.prove.question import fault, question
+from modelport_agent.prove.traffic import Counts, counts, model_of, proves
 from modelport_agent.prove.work import work
 
 UNTIL_READY = 1.0
@@ -56,6 +58,10 @@ class Prover:
         self.since = self.told_at = time.monotonic()
         self.usual = 0.0  # seconds of an answer, remembered for the drain
         self.questions: Counter[str] = Counter()
+        self.counted_model = model_of(config, self.question)
+        self.counted: Counts | None = None
+        self.own = 0  # right answers of our own since they were counted
+        self.proofs = 0  # by traffic
         self.tried: str | None = None
         self.accepted: str | None = None
         self.draining = asyncio.Event()
@@ -72,15 +78,19 @@ class Prover:
             await self.pause(self.config.interval if self.verdict.ready else UNTIL_READY)
 
     async def round(self) -> None:
-        """One look at the models, and one question where the look was good."""
+        """One look at the models, and one question where the look was good and nobody else's answers are proof."""
         listing = await list_models(self.config, self.look)
-        if listing.contact == Contact.SILENT and self.verdict.ready:
-            seen, deaf = await self.work()
-            return self.conclude(Observation(listing, work=seen, deaf=deaf))
         complete = listing.models and all(state.ready for state in listing.models.values())
-        if self.question is None or not complete:
-            return self.conclude(Observation(listing))
-        return await self.put(self.question, listing)
+        if await self.traffic():
+            self.proofs += 1
+            self.conclude(Observation(listing, traffic=True))
+        elif listing.contact == Contact.SILENT and self.verdict.ready:
+            seen, deaf = await self.work()
+            self.conclude(Observation(listing, work=seen, deaf=deaf))
+        elif self.question is None or not complete:
+            self.conclude(Observation(listing))
+        elif not self.draining.is_set():
+            await self.put(self.question, listing)
 
     async def put(self, request: Request, listing: Listing) -> None:
         """Put the question; while the answer is awaited, look whether the server has other work.
@@ -119,6 +129,7 @@ class Prover:
             self.questions[error.contact] += 1
             return self.conclude(Observation(listing, Answer(error.contact, seconds, fault=str(error))))
         wrong = fault(self.config, response)
+        self.own += not wrong
         self.questions["wrong" if wrong else "right"] += 1
         seen, deaf = await self.work() if wrong else (None, False)
         answer = Answer(Contact.ANSWERED, seconds, response.status, wrong)
@@ -152,12 +163,29 @@ class Prover:
 
     async def work(self, own: int = 0) -> tuple[Work | None, bool]:
         """What the server has to do, and whether it is deaf even to that question."""
-        deadline = min(METRICS_SECONDS, self.config.interval)
         try:
-            response = await client.ask(self.metrics_url, client.get("/metrics"), deadline)
+            return work(self.config.runtime, await self.metrics(), own), False
         except NoAnswerError as error:
             return None, error.contact != Contact.REFUSED
-        return work(self.config.runtime, response.body.decode(errors="replace"), own), False
+
+    async def traffic(self) -> bool:
+        """Whether others' requests have renewed the proof since the last look."""
+        if self.counted_model is None or not self.verdict.ready:
+            self.counted = None
+            return False
+        before, own = self.counted, self.own
+        try:
+            self.counted = counts(self.config.runtime, await self.metrics(), self.counted_model)
+        except NoAnswerError:
+            self.counted = None
+        self.own = 0
+        return proves(before, self.counted, own)
+
+    async def metrics(self) -> str:
+        """The server's own, as text."""
+        deadline = min(METRICS_SECONDS, self.config.interval)
+        response = await client.ask(self.metrics_url, client.get("/metrics"), deadline)
+        return response.body.decode(errors="replace")
 
     async def remaining(self) -> Work | None:
         """What a drain has to wait for; a server that is gone has nothing left to do."""

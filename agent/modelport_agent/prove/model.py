@@ -88,6 +88,7 @@ class Observation:
     answer: Answer | None = None
     work: Work | None = None
     deaf: bool = False  # not even the metrics are answered
+    traffic: bool = False  # others' requests have been answered since the last look
 
 
 @dataclass(frozen=True)

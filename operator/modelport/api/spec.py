@@ -197,7 +197,7 @@ class Expect(Model):
 
 
 class Check(Model):
-    """The question that proves the model. Each pod is asked, and a pod that does not answer gets no traffic."""
+    """The question that proves the model. Each pod is asked, and a pod that does not answer gets no traffic. While clients get right answers, those are the proof, and nothing is asked; but not where `expect` is given."""
 
     rules = crossfield.CHECK
 
@@ -208,7 +208,7 @@ class Check(Model):
     expect: Expect | None = None
     """What the answer must be."""
     interval: Duration | None = None
-    """Time between questions while the model answers. Default: 10s."""
+    """Time between questions while the model answers and nobody else asks it. Default: 10s."""
     timeout: Duration | None = None
     """Time that an answer may take. Default: 30s."""
     disabled: bool | None = None
