@@ -197,7 +197,7 @@ class Expect(Model):
 
 
 class Check(Model):
-    """The question that proves the model. Each pod is asked, and one that does not answer gets no traffic. Right answers to clients are proof as well, and spare the question; but not where `expect` is given."""
+    """The question that proves the model. A pod that does not answer it gets no traffic. Right answers to clients are proof, too, and spare the question, but not where `expect` is given."""
 
     rules = crossfield.CHECK
 
