@@ -215,6 +215,19 @@ class Check(Model):
     """Do not ask the model: a pod is ready when its server lists the model, or its application has started. The status says so."""
 
 
+class Rollout(Model):
+    """How a change of the pods is carried out."""
+
+    strategy: Literal["Auto", "Surge", "Replace"] | None = None
+    """`Surge` makes new pods first, and needs free GPUs for them. `Replace` takes old ones away first, so fewer serve meanwhile. `Auto` (default) surges where there is room, and else replaces."""
+    max_surge: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Pods beyond `replicas` at the same time, where it surges. Default: 1."""
+    max_unavailable: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Pods that may be missing at the same time, where it replaces. Default: 1."""
+    surge_timeout: Duration | None = None
+    """With `Auto`: the cluster's autoscaler adds nodes, and a new pod may wait so long for one, such as 10m, before old ones are taken away instead."""
+
+
 class ModelDeploymentSpec(Model):
     """A model and how it is served."""
 
@@ -243,6 +256,8 @@ class ModelDeploymentSpec(Model):
     """Environment variables of the server container."""
     check: Check | None = None
     """The question that proves the model."""
+    rollout: Rollout | None = None
+    """How a change of the pods is carried out."""
     suspend: bool | None = None
     """Take the pods away and keep the rest, until set to false."""
     pod_template: Annotated[dict[str, Any], Field(json_schema_extra=POD_TEMPLATE)] | None = None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from modelport.api.names import ANNOTATION_SPEC_HASH
+from modelport.api.names import ANNOTATION_APPLIED_HASH, ANNOTATION_SPEC_HASH, ANNOTATION_TEMPLATE_HASH
 from modelport.runtimes.base import Budget
 
-from .desired import Child, Identity
+from .desired import Child, Desired, Identity, Strategy
+from .hashing import short_hash
 from .metadata import make_child, selector
 
 SCHEDULING_SECONDS = 600
@@ -22,14 +24,46 @@ def deadline(budget: Budget) -> int:
 
 
 def deployment(
-    identity: Identity, template: Mapping[str, Any], *, replicas: int, deadline: int, spec_hash: str, version: str
+    identity: Identity,
+    template: Mapping[str, Any],
+    *,
+    replicas: int,
+    deadline: int,
+    strategy: Strategy,
+    hashes: tuple[str, str],
+    version: str,
 ) -> Child:
+    """`hashes`: of what the spec says about the pods, and of the template that was made of it."""
     spec = {
         "replicas": replicas,
         "revisionHistoryLimit": REVISIONS_KEPT,
         "progressDeadlineSeconds": deadline,
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+        "strategy": manifest_of(strategy),
         "selector": {"matchLabels": selector(identity.name)},
         "template": template,
     }
-    return make_child(identity, "Deployment", {"spec": spec}, version, annotations={ANNOTATION_SPEC_HASH: spec_hash})
+    notes = dict(zip((ANNOTATION_SPEC_HASH, ANNOTATION_TEMPLATE_HASH), hashes, strict=True))
+    return make_child(identity, "Deployment", {"spec": spec}, version, annotations=notes)
+
+
+def with_strategy(desired: Desired, strategy: Strategy) -> Desired:
+    """The same with another strategy, for as long as a roll-out needs it."""
+    rendered = next(child for child in desired.children if child.kind == "Deployment")
+    if rendered.manifest["spec"]["strategy"] == manifest_of(strategy):
+        return desired
+    applied_hash = short_hash([rendered.applied_hash, strategy.surge, strategy.unavailable])
+    metadata = rendered.manifest["metadata"]
+    annotations = {**metadata["annotations"], ANNOTATION_APPLIED_HASH: applied_hash}
+    manifest = {
+        **rendered.manifest,
+        "metadata": {**metadata, "annotations": annotations},
+        "spec": {**rendered.manifest["spec"], "strategy": manifest_of(strategy)},
+    }
+    changed = replace(rendered, manifest=manifest, applied_hash=applied_hash)
+    return replace(desired, children=tuple(changed if child is rendered else child for child in desired.children))
+
+
+def manifest_of(strategy: Strategy) -> dict[str, Any]:
+    """As a Deployment's spec says it."""
+    limits = {"maxSurge": strategy.surge, "maxUnavailable": strategy.unavailable}
+    return {"type": "RollingUpdate", "rollingUpdate": limits}

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from modelport.api.names import Runtime
 from modelport.runtimes.base import Problem
+
+from .demand import Demand
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,39 @@ class Child:
     """True for a ConfigMap named by its content: created, never changed, deleted once no ReplicaSet references it."""
 
 
+class Mode(StrEnum):
+    """Who says how a roll-out makes room."""
+
+    AUTO = "Auto"
+    SURGE = "Surge"
+    REPLACE = "Replace"
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """Of a Deployment: pods above, and below, the number that is wanted."""
+
+    surge: int
+    unavailable: int
+
+
+SURGE = Strategy(1, 0)
+"""One more, none less."""
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutRules:
+    """What the spec says of roll-outs."""
+
+    mode: Mode
+    surge: int
+    """Pods beyond the wanted number, where it surges."""
+    unavailable: int
+    """Pods that may be missing, where it replaces."""
+    surge_timeout: float | None
+    """Seconds for which a new pod may wait for a node of an elastic pool; None where there is no such pool."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What the operator asks through the Service, once per generation. The pods' own proof is the agent's."""
@@ -77,6 +113,11 @@ class Desired:
 
     children: tuple[Child, ...]
     spec_hash: str
+    template_hash: str
+    """Of the pod template as it is rendered."""
+    demand: Demand
+    """What one of its pods needs of a node."""
+    rollout: RolloutRules
     question: Question
     replicas: int
     gpus: int

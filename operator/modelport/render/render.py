@@ -14,14 +14,16 @@ from modelport.runtimes.base import Problem, ServerFacts
 from modelport.runtimes.registry import RUNTIMES
 
 from . import configmap, overrides, podtemplate, sizes
+from .demand import demand_of
 from .deployment import deadline, deployment
 from .desired import Desired, Identity, Invalid, Question
 from .hashing import short_hash
 from .platform import AGENT, Platform
 from .resolve import POD_TEMPLATE, Resolved, resolve
+from .rollout import resting, rollout_rules
 from .service import service, url
 
-NOT_IN_TEMPLATE = ("replicas", "suspend")
+NOT_IN_TEMPLATE = ("replicas", "suspend", "rollout")
 """Fields of the spec that no pod has to be made anew for."""
 
 
@@ -106,14 +108,26 @@ def _desired(
     template = {**template, "metadata": {**metadata, "annotations": annotations}}
     replicas = 0 if spec.suspend else spec.replicas
     seconds = deadline(facts.budget)
+    template_hash, rules = short_hash(template), rollout_rules(spec)
     children = (
         configmap.config_map(identity, data, version),
         service(identity, facts, version),
-        deployment(identity, template, replicas=replicas, deadline=seconds, spec_hash=spec_hash, version=version),
+        deployment(
+            identity,
+            template,
+            replicas=replicas,
+            deadline=seconds,
+            strategy=resting(rules),
+            hashes=(spec_hash, template_hash),
+            version=version,
+        ),
     )
     return Desired(
         children=children,
         spec_hash=spec_hash,
+        template_hash=template_hash,
+        demand=demand_of(template["spec"]),
+        rollout=rules,
         question=_question(identity, spec, facts),
         replicas=replicas,
         gpus=replicas * (spec.gpu.count if spec.gpu is not None else 0),

@@ -1,38 +1,18 @@
 """How many more pods of a kind the cluster has room for, counted as the scheduler would. Pure.
 
-Amounts are whole thousandths of a resource's unit (cores, bytes, pieces), so that nothing is lost in sums. What is not
-counted (volumes, ports, spreading, affinity to other pods) can only make the answer too high: the breaker is there for that.
+What is not counted (volumes, ports, spreading, affinity to other pods) can only make the answer too high: the breaker is there
+for that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from modelport.api.types import amount
-
-Raw = Mapping[str, Any]
-Amounts = Mapping[str, int]
+from modelport.render.demand import PODS, Amounts, Demand, Raw, demand_of, milli, total
 
 _BLOCKING = frozenset({"NoSchedule", "NoExecute"})
 _OVER = frozenset({"Succeeded", "Failed"})
-
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """What one pod needs of a node, and which nodes may take it."""
-
-    amounts: Amounts
-    selector: Mapping[str, str] = field(default_factory=dict)
-    terms: tuple[Raw, ...] | None = None
-    """Node selector terms, one of which has to fit; None where any node will do."""
-    tolerations: tuple[Raw, ...] = ()
-
-    @property
-    def devices(self) -> Amounts:
-        """The extended resources among it, such as nvidia.com/gpu: those that are scarce."""
-        return {name: number for name, number in self.amounts.items() if "/" in name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,59 +136,6 @@ _OPERATORS: Mapping[str, Callable[[str | None, Sequence[str]], bool]] = {
 }
 
 
-def demand_of(pod_spec: Raw) -> Demand:
-    """What a pod with this spec needs: the sum of its containers and sidecars, or what a step before them needs if that is more."""
-    affinity = ((pod_spec.get("affinity") or {}).get("nodeAffinity") or {}).get(_REQUIRED)
-    return Demand(
-        amounts=_requests(pod_spec),
-        selector=pod_spec.get("nodeSelector") or {},
-        terms=None if affinity is None else tuple(affinity.get("nodeSelectorTerms") or ()),
-        tolerations=tuple(pod_spec.get("tolerations") or ()),
-    )
-
-
-_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
-
-
-def _requests(pod_spec: Raw) -> dict[str, int]:
-    running: dict[str, int] = {}
-    peak: dict[str, int] = {}
-    for container in pod_spec.get("initContainers") or ():
-        asked = _asked(container)
-        if container.get("restartPolicy") == "Always":
-            running = _sum(running, asked)
-            peak = _most(peak, running)
-        else:
-            peak = _most(peak, _sum(running, asked))
-    for container in pod_spec.get("containers") or ():
-        running = _sum(running, _asked(container))
-    overhead = {name: milli(value) for name, value in (pod_spec.get("overhead") or {}).items()}
-    return {**_sum(_most(peak, running), overhead), _PODS: 1000}
-
-
-_PODS = "pods"
-
-
-def _asked(container: Raw) -> dict[str, int]:
-    """Its requests; what only has a limit is asked for as much."""
-    resources = container.get("resources") or {}
-    given = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-    return {name: milli(value) for name, value in given.items()}
-
-
-def milli(quantity: int | str) -> int:
-    """Thousandths, rounded up as the scheduler does."""
-    return -int(-amount(quantity) * 1000 // 1)
-
-
-def _sum(one: Amounts, other: Amounts) -> dict[str, int]:
-    return {name: one.get(name, 0) + other.get(name, 0) for name in one.keys() | other.keys()}
-
-
-def _most(one: Amounts, other: Amounts) -> dict[str, int]:
-    return {name: max(one.get(name, 0), other.get(name, 0)) for name in one.keys() | other.keys()}
-
-
 def nodes_of(nodes: Iterable[Raw], pods: Iterable[Raw]) -> tuple[tuple[Node, ...], tuple[Demand, ...]]:
     """The nodes with what their pods leave free, and the demands of pods that have none yet, from the API server's JSON."""
     used: dict[str, dict[str, int]] = {}
@@ -218,7 +145,7 @@ def nodes_of(nodes: Iterable[Raw], pods: Iterable[Raw]) -> tuple[tuple[Node, ...
             continue
         demand, name = demand_of(pod["spec"]), pod["spec"].get("nodeName")
         if name:
-            used[name] = _sum(used.get(name, {}), demand.amounts)
+            used[name] = total(used.get(name, {}), demand.amounts)
         elif "deletionTimestamp" not in pod["metadata"]:
             waiting.append(demand)
     return tuple(_node(node, used.get(node["metadata"]["name"], {})) for node in nodes), tuple(waiting)
@@ -252,4 +179,4 @@ def quota_of(raw: Raw) -> Quota | None:
     return Quota(raw["metadata"]["name"], left) if left else None
 
 
-_LIMITED = {"pods": _PODS, "cpu": "cpu", "memory": "memory", "ephemeral-storage": "ephemeral-storage"}
+_LIMITED = {"pods": PODS, "cpu": "cpu", "memory": "memory", "ephemeral-storage": "ephemeral-storage"}

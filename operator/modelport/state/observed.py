@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from modelport.render.desired import SURGE, Strategy
+
 Key = tuple[str, str]
 """(namespace, name) of a ModelDeployment: what the queue holds."""
 EvidenceKey = tuple[str, str, int]
@@ -45,6 +47,9 @@ class DeploymentFacts:
     """Condition Progressing is False with reason ProgressDeadlineExceeded."""
     replica_failure: str | None
     """Message of condition ReplicaFailure (quota, admission), while true."""
+    strategy: Strategy = SURGE
+    template_hash: str | None = None
+    """Of the template as it was rendered."""
 
 
 @dataclass(frozen=True, slots=True)
