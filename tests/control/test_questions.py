@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,12 +12,15 @@ from modelport.api.names import Runtime
 from modelport.control import questions as module
 from modelport.control.memory import Memory
 from modelport.control.questions import AGAIN_EVERY, SETTLES_WITHIN, Questions, door_url
-from modelport.render.desired import Desired, Question
+from modelport.render.desired import Identity, Question
 from modelport.state.observed import DoorResult, Key, Observed, Resource
+from tests.render.cases import rendered
 
 KEY = ("ns", "a")
 QUESTION = Question(Runtime.VLLM, "http://a.ns.svc:8000", ("a",), None, None, 200, None, 30.0, False, False)
-DESIRED = Desired((), "hash", QUESTION, 1, 0, "http://a.ns.svc:8000", "a", True, 600.0)
+DESIRED = replace(
+    rendered({"runtime": "vllm", "model": {"uri": "hf://a/b"}}, Identity("ns", "a", "uid")), question=QUESTION
+)
 
 
 class Clock:

@@ -20,6 +20,7 @@ from modelport.control.questions import Questions
 from modelport.control.queue import WorkQueue
 from modelport.control.reconcile import Outcome, Reconciler
 from modelport.control.resync import Resync
+from modelport.control.rollouts import Rollouts
 from modelport.control.worker import Workers
 from modelport.kube.client import ApiCluster, Cluster
 from modelport.kube.errors import ApiError, Gone
@@ -121,6 +122,7 @@ class Operator:
             PLATFORM,
             applier=Applier(cluster, self.cache, meter, clock),
             presence=Presence(cluster, self.cache, meter),
+            rollouts=Rollouts(cluster, self.cache, clock),
             evidence=Evidence(cluster, logs_allowed=True, clock=clock),
             questions=questions,
             publisher=publisher,

@@ -81,6 +81,9 @@ modelport.io/shard: {{ first . }}-of-{{ last . }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
+- apiGroups: [""]
+  resources: [resourcequotas]
+  verbs: [list]
 # Nothing is made anew in a namespace that is being deleted.
 - apiGroups: [""]
   resources: [namespaces]

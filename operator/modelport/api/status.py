@@ -60,6 +60,8 @@ class ModelDeploymentStatus(Model):
     """Pods that exist."""
     ready_replicas: int | None = None
     """Pods whose model has answered."""
+    rollout: str | None = None
+    """How the present roll-out makes room for its pods, and why: surge (new pods first) or replace (old ones away first)."""
     proved_hash: str | None = None
     """Hash of what the spec says about the pods when their model answered last, as in the annotation modelport.io/spec-hash."""
     selector: str | None = None

@@ -33,6 +33,7 @@ from modelport.control.questions import Questions
 from modelport.control.queue import Lane, WorkQueue
 from modelport.control.reconcile import Reconciler
 from modelport.control.resync import Resync
+from modelport.control.rollouts import Rollouts
 from modelport.control.worker import Workers
 from modelport.kube.client import ApiCluster
 from modelport.kube.connection import Connection, own_namespace
@@ -101,6 +102,7 @@ class Operator:
             settings.platform(),
             applier=Applier(cluster, self.cache, self.metrics),
             presence=Presence(cluster, self.cache, self.metrics),
+            rollouts=Rollouts(cluster, self.cache),
             evidence=Evidence(cluster, settings.diagnosis.read_logs),
             questions=self._questions,
             publisher=publisher,

@@ -1,4 +1,4 @@
-"""One reconcile: load, validate, render, diff, apply, summarise.
+"""One reconcile: load, validate, render, choose the strategy, diff, apply, summarise.
 
 It reads the cache and asks the pure layers what to do. It must never decide anything itself, and never send anything
 when nothing is to be done.
@@ -18,6 +18,7 @@ from modelport.control.memory import Memories, Memory
 from modelport.control.presence import Presence
 from modelport.control.publish import Publisher
 from modelport.control.questions import Questions
+from modelport.control.rollouts import Rollouts
 from modelport.render.desired import Desired, Identity, Invalid
 from modelport.render.platform import Platform
 from modelport.render.render import render
@@ -54,12 +55,13 @@ class Reconciler:
         *,
         applier: Applier,
         presence: Presence,
+        rollouts: Rollouts,
         evidence: Evidence,
         questions: Questions,
         publisher: Publisher,
     ) -> None:
         self._cache, self._platform = cache, platform
-        self._applier, self._presence, self._evidence = applier, presence, evidence
+        self._applier, self._presence, self._rollouts, self._evidence = applier, presence, rollouts, evidence
         self._questions, self._publisher = questions, publisher
         self._memories = Memories()
         self._rendered: OrderedDict[Key, tuple[tuple[str, int], bytes]] = OrderedDict()
@@ -79,6 +81,8 @@ class Reconciler:
         looks: list[float | None] = []
         done = True
         if isinstance(desired, Desired):
+            desired, look = await self._rollouts.shape(desired, self._observe(resource, memory), memory)
+            looks += [look]
             try:
                 done = await self._make(desired, resource, memory)
             except GoingAwayError:
@@ -133,6 +137,7 @@ class Reconciler:
             door=memory.door,
             door_waited=self._questions.waited(resource, memory),
             evidence=memory.evidence,
+            rollout=memory.rollout,
             obstacles=memory.obstacles,
         )
 

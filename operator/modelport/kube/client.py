@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import msgspec
@@ -73,6 +74,11 @@ class Cluster(Protocol):
 
     def pages(self, kind: Kind, namespace: str | None, selector: str) -> AsyncGenerator[Page, None]:
         """All objects that the label selector takes, part by part."""
+
+    def everything(
+        self, kind: Kind, namespace: str | None = None, query: Mapping[str, str] = MappingProxyType({})
+    ) -> AsyncGenerator[Json, None]:
+        """All objects of a kind, whosever they are; each is decoded when its turn comes."""
 
     def events(self, kind: Kind, namespace: str | None, selector: str, since: str) -> AsyncGenerator[Json, None]:
         """Watch events after a resource version, bookmarks included, until the stream ends."""
@@ -147,7 +153,20 @@ class ApiCluster:
         return answer
 
     async def pages(self, kind: Kind, namespace: str | None, selector: str) -> AsyncGenerator[Page, None]:
-        query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
+        async for answer in self._pages(kind, namespace, {"labelSelector": selector} if selector else {}):
+            items = (decode(bytes(item)) for item in answer.items or ())
+            ours = (item for item in items if self._ours(item["metadata"]["namespace"]))
+            yield Page(ours, answer.metadata.resource_version)
+
+    async def everything(
+        self, kind: Kind, namespace: str | None = None, query: Mapping[str, str] = MappingProxyType({})
+    ) -> AsyncGenerator[Json, None]:
+        async for answer in self._pages(kind, namespace, query):
+            for item in answer.items or ():
+                yield decode(bytes(item))
+
+    async def _pages(self, kind: Kind, namespace: str | None, query: Mapping[str, str]) -> AsyncGenerator[_List, None]:
+        query = {**query, "limit": str(_PAGE)}
         while True:
             answer: _List = await self._transport.request(
                 "GET",
@@ -158,9 +177,7 @@ class ApiCluster:
                 accept=kind.media_type("List"),
                 read=take_apart,
             )
-            items = (decode(bytes(item)) for item in answer.items or ())
-            ours = (item for item in items if self._ours(item["metadata"]["namespace"]))
-            yield Page(ours, answer.metadata.resource_version)
+            yield answer
             if not answer.metadata.continues:
                 return
             query["continue"] = answer.metadata.continues

@@ -33,46 +33,61 @@ class Demand:
         return {name: number for name, number in self.amounts.items() if "/" in name}
 
 
-def demand_of(pod_spec: Raw) -> Demand:
-    """What a pod with this spec needs: the sum of its containers and sidecars, or what a step before them needs if that is more."""
-    affinity = ((pod_spec.get("affinity") or {}).get("nodeAffinity") or {}).get(_REQUIRED)
+def demand_of(pod_spec: Any) -> Demand:
+    """What a pod with this spec needs: the sum of its containers and sidecars, or what a step before them needs if that is more.
+    What makes no sense counts as not there; the API server says what is wrong with it."""
+    spec = _map(pod_spec)
+    required = _map(_map(_map(spec.get("affinity")).get("nodeAffinity")).get(_REQUIRED))
     return Demand(
-        amounts=_requests(pod_spec),
-        selector=pod_spec.get("nodeSelector") or {},
-        terms=None if affinity is None else tuple(affinity.get("nodeSelectorTerms") or ()),
-        tolerations=tuple(pod_spec.get("tolerations") or ()),
+        amounts=_requests(spec),
+        selector=_map(spec.get("nodeSelector")),
+        terms=tuple(_maps(required.get("nodeSelectorTerms"))) if required else None,
+        tolerations=tuple(_maps(spec.get("tolerations"))),
     )
 
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
+def _map(value: Any) -> Raw:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _maps(value: Any) -> list[Raw]:
+    return [_map(item) for item in value] if isinstance(value, list) else []
+
+
 def _requests(pod_spec: Raw) -> dict[str, int]:
     running: dict[str, int] = {}
     peak: dict[str, int] = {}
-    for container in pod_spec.get("initContainers") or ():
+    for container in _maps(pod_spec.get("initContainers")):
         asked = _asked(container)
         if container.get("restartPolicy") == "Always":
             running = total(running, asked)
             peak = _most(peak, running)
         else:
             peak = _most(peak, total(running, asked))
-    for container in pod_spec.get("containers") or ():
+    for container in _maps(pod_spec.get("containers")):
         running = total(running, _asked(container))
-    overhead = {name: milli(value) for name, value in (pod_spec.get("overhead") or {}).items()}
-    return {**total(_most(peak, running), overhead), PODS: 1000}
+    return {**total(_most(peak, running), _amounts(pod_spec.get("overhead"))), PODS: 1000}
 
 
 def _asked(container: Raw) -> dict[str, int]:
     """Its requests; what only has a limit is asked for as much."""
-    resources = container.get("resources") or {}
-    given = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-    return {name: milli(value) for name, value in given.items()}
+    resources = _map(container.get("resources"))
+    return {**_amounts(resources.get("limits")), **_amounts(resources.get("requests"))}
 
 
-def milli(quantity: int | str) -> int:
-    """Thousandths, rounded up as the scheduler does."""
-    return -int(-amount(quantity) * 1000 // 1)
+def _amounts(quantities: Any) -> dict[str, int]:
+    return {str(name): milli(value) for name, value in _map(quantities).items()}
+
+
+def milli(quantity: Any) -> int:
+    """Thousandths, rounded up as the scheduler does; none of what is no quantity."""
+    try:
+        return -int(-amount(quantity) * 1000 // 1)
+    except (ValueError, OverflowError):
+        return 0
 
 
 def total(one: Amounts, other: Amounts) -> dict[str, int]:

@@ -174,3 +174,5 @@ class Observed:
     """What was read because a diagnosis asked for it: the tail of a log, or the kubelet's words about mounts."""
     obstacles: tuple[Obstacle, ...] = ()
     """What stood in the way of the last writes of this generation."""
+    rollout: str | None = None
+    """How the present roll-out makes room, and why; empty where there was nothing to decide, None where this process does not know."""

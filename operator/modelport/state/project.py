@@ -17,7 +17,7 @@ from modelport.api.names import (
     LABEL_NAME,
     PAUSED,
 )
-from modelport.render.desired import Strategy
+from modelport.render.desired import SURGE, Strategy
 from modelport.state import ownership
 from modelport.state.observed import (
     Child,
@@ -105,7 +105,6 @@ def _condition(status: Raw, kind: str) -> Raw:
 def _deployment(raw: Raw) -> DeploymentFacts:
     status = raw.get("status") or {}
     failure = _condition(status, "ReplicaFailure")
-    update = (raw["spec"].get("strategy") or {}).get("rollingUpdate") or {}
     return DeploymentFacts(
         generation=raw["metadata"].get("generation", 0),
         observed_generation=status.get("observedGeneration", 0),
@@ -116,14 +115,16 @@ def _deployment(raw: Raw) -> DeploymentFacts:
         available=status.get("availableReplicas", 0),
         deadline_exceeded=_condition(status, "Progressing").get("reason") == "ProgressDeadlineExceeded",
         replica_failure=failure.get("message", "") if failure.get("status") == "True" else None,
-        strategy=Strategy(_whole(update.get("maxSurge")), _whole(update.get("maxUnavailable"))),
+        strategy=_strategy(raw["spec"].get("strategy") or {}),
         template_hash=_annotations(raw["metadata"]).get(ANNOTATION_TEMPLATE_HASH),
     )
 
 
-def _whole(value: Any) -> int:
-    """A number of pods; we write no percentages, and what others write is put right."""
-    return value if isinstance(value, int) else 0
+def _strategy(raw: Raw) -> Strategy:
+    """We write whole numbers of pods; what others write instead is put right."""
+    update = raw.get("rollingUpdate") or {}
+    surge, unavailable = update.get("maxSurge"), update.get("maxUnavailable")
+    return Strategy(surge, unavailable) if isinstance(surge, int) and isinstance(unavailable, int) else SURGE
 
 
 def _replica_set(raw: Raw) -> ReplicaSetFacts:

@@ -24,6 +24,7 @@ from modelport.state.observed import Observed, Resource
 from modelport.state.past import Past, Status, condition
 from modelport.state.plan import ours
 from modelport.state.rollout import Rollout, rollout
+from modelport.state.strategy import rolling
 from modelport.state.verdict import Verdict, judge
 
 COUNTS_EVERY, COUNTS_STAND = 30.0, 2.0
@@ -77,6 +78,7 @@ def summarise(observed: Observed, desired: Desired | Invalid | None) -> dict[str
         "phase": str(Reason.PAUSED if resource.paused else verdict.reason),
         "message": _for_people(verdict, paused=resource.paused),
         **_counts(observed, rendered, view),
+        "rollout": _rollout(observed, view),
         "provedHash": _proved_hash(verdict, rendered) or resource.status.get("provedHash"),
         "selector": f"{LABEL_NAME}={resource.name},{LABEL_ROLE}={ROLE_SERVER}",
         "children": _children(observed),
@@ -119,13 +121,16 @@ def worth_writing_in(written: Status, new: Status, since_written: float, since_o
 
 
 def event_for(old: Status, new: Status) -> Event | None:
-    """One when the resource becomes ready, one for each new cause why it is not."""
+    """One when the resource becomes ready, one for each new cause why it is not, one for each decision about a roll-out."""
     before, after = condition(old, ConditionType.READY), condition(new, ConditionType.READY)
     reason, message = after.get("reason", ""), after.get("message", "")
     if after.get("status") == "True":
         return Event("Normal", reason, message) if before.get("status") != "True" else None
     same = (before.get("reason"), before.get("message")) == (reason, message)
-    return Event("Warning", reason, message) if reason and not same and reason not in _CALM else None
+    if reason and not same and reason not in _CALM:
+        return Event("Warning", reason, message)
+    decision = new.get("rollout")
+    return Event("Normal", str(Reason.ROLLING_OUT), decision) if decision and decision != old.get("rollout") else None
 
 
 def _steady(verdict: Verdict, past: Past) -> Verdict:
@@ -176,6 +181,14 @@ def _counts(observed: Observed, desired: Desired | None, view: Rollout) -> dict[
         "replicas": view.facts.replicas if view.facts is not None else 0,
         "readyReplicas": view.ready,
     }
+
+
+def _rollout(observed: Observed, view: Rollout) -> str | None:
+    """What was decided, as long as it is carried out: by this process, or by one before it."""
+    if view.facts is None or not rolling(view.facts):
+        return None
+    told = observed.rollout if observed.rollout is not None else observed.resource.status.get("rollout")
+    return told or None
 
 
 def _proved_hash(verdict: Verdict, desired: Desired | None) -> str | None:

@@ -1,0 +1,105 @@
+"""Chooses how each roll-out makes room, and looks at nodes and quotas where that decision needs it.
+
+One decision at a time: room that was given to one roll-out is not given to another before its pods are seen. It must never
+keep a roll-out from happening: where nobody may look, it begins with a surge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modelport.control.cache import Cache
+from modelport.control.memory import Memory
+from modelport.kube.client import Cluster
+from modelport.kube.errors import Forbidden
+from modelport.kube.kinds import NODE, POD, RESOURCE_QUOTA
+from modelport.render.demand import Demand
+from modelport.render.deployment import with_strategy
+from modelport.render.desired import Desired
+from modelport.state.capacity import Node, Room, nodes_of, quota_of, room
+from modelport.state.observed import Key, Observed, PodFacts
+from modelport.state.rollout import rollout
+from modelport.state.strategy import Unseen, changes_in, choose, rolling
+
+SEEN_FOR = 5.0
+"""Seconds for which a look at all nodes and pods serves further decisions."""
+HELD_FOR = 60.0
+"""Seconds after which room that was given, and that no pod has taken, is free again."""
+_ALIVE = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What was free at a moment, and what pods waited for."""
+
+    at: float
+    nodes: tuple[Node, ...]
+    waiting: tuple[Demand, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """Room that a roll-out was given and may not have taken yet."""
+
+    at: float
+    key: Key
+    spec_hash: str
+    demands: tuple[Demand, ...]
+
+
+class Rollouts:
+    """The choices of all roll-outs."""
+
+    def __init__(self, cluster: Cluster, cache: Cache, clock: Callable[[], float] = time.monotonic) -> None:
+        self._cluster, self._cache, self._clock = cluster, cache, clock
+        self._deciding = asyncio.Lock()
+        self._sight: _Sight | None = None
+        self._given: list[_Given] = []
+
+    async def shape(self, desired: Desired, observed: Observed, memory: Memory) -> tuple[Desired, float | None]:
+        """What is desired, with the strategy of now; and the seconds until that may change by itself."""
+        view = rollout(observed, desired.spec_hash)
+        choice = choose(desired, observed, view, None)
+        if choice is None:
+            async with self._deciding:
+                found = await self._look(desired, observed)
+                choice = choose(desired, observed, view, found)
+                assert choice is not None, "a look at the room decides"
+                if choice.strategy.surge:
+                    self._give(desired, observed, choice.strategy.surge)
+        if choice.why or view.facts is None or not rolling(view.facts):
+            memory.rollout = choice.why
+        return with_strategy(desired, choice.strategy), changes_in(desired, observed, view)
+
+    async def _look(self, desired: Desired, observed: Observed) -> Room | Unseen:
+        try:
+            sight = await self._seen()
+            quotas = [raw async for raw in self._cluster.everything(RESOURCE_QUOTA, observed.resource.namespace)]
+        except Forbidden as refusal:
+            return Unseen(f"the operator has no right to list {refusal.details.get('kind') or 'nodes'}")
+        key = (observed.resource.namespace, observed.resource.name)
+        given = [demand for one in self._given if one.key != key for demand in one.demands]
+        left = [quota for raw in quotas if (quota := quota_of(raw)) is not None]
+        return room(desired.demand, sight.nodes, (*sight.waiting, *given), left)
+
+    async def _seen(self) -> _Sight:
+        now = self._clock()
+        if self._sight is None or now - self._sight.at >= SEEN_FOR:
+            self._given = [one for one in self._given if now - one.at < HELD_FOR and not self._taken(one)]
+            nodes = [raw async for raw in self._cluster.everything(NODE)]
+            pods = [raw async for raw in self._cluster.everything(POD, query=_ALIVE)]
+            self._sight = _Sight(now, *nodes_of(nodes, pods))
+        return self._sight
+
+    def _give(self, desired: Desired, observed: Observed, slots: int) -> None:
+        key = (observed.resource.namespace, observed.resource.name)
+        given = _Given(self._clock(), key, desired.spec_hash, (desired.demand,) * slots)
+        self._given = [*(one for one in self._given if one.key != key), given]
+
+    def _taken(self, one: _Given) -> bool:
+        """Whether its pods are there: a look from now on sees them."""
+        pods = (child.facts for child in self._cache.children(one.key))
+        return any(isinstance(facts, PodFacts) and facts.spec_hash == one.spec_hash for facts in pods)
