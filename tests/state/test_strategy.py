@@ -121,6 +121,7 @@ def test_6_the_breaker() -> None:
     assert chosen(rolls(waiting())) == Choice(
         REPLACE, "replace 1 at a time: a new pod has waited 10 s for nvidia.com/gpu, which the older ones hold"
     )
+    assert strategy(rolls(waiting("0/1 nodes are available: 1 cannot allocate all claims."))) == REPLACE
     assert strategy(rolls(waiting(seconds=BREAKS_AFTER - 1))) == SURGE
     assert strategy(rolls(waiting("0/1 nodes are available: 1 node(s) had untolerated taint(s)."))) == SURGE
     assert strategy(rolls(waiting("0/1 nodes are available: 1 Insufficient example.com/other."))) == SURGE

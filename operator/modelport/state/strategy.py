@@ -27,6 +27,8 @@ from modelport.state.rollout import Pod, Rollout
 BREAKS_AFTER = 10.0
 """Seconds for which a new pod may wait for what the older ones hold: a pod that ends leaves its place within them."""
 
+_CLAIMS = "cannot allocate all claims"
+"""What the scheduler says where devices are claimed (dynamic resource allocation), and there are too few."""
 _LACKS = re.compile(r"Insufficient ([\w./-]*\w)")
 
 
@@ -132,8 +134,10 @@ def _stuck(desired: Desired, view: Rollout, now: datetime) -> str | None:
 
 def _lacking(pod: Pod, demand: Demand) -> str | None:
     """The resource of ours that no node has enough of for it."""
-    lacks = _LACKS.findall(pod.facts.unschedulable or "")
-    return next((name for name in lacks if name in demand.amounts), None)
+    message = pod.facts.unschedulable or ""
+    if _CLAIMS in message:
+        return "the devices of its claims"
+    return next((name for name in _LACKS.findall(message) if name in demand.amounts), None)
 
 
 def _age(pod: Pod, now: datetime) -> float:
