@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     fetch.add_argument(
         "--termination-log", default=TERMINATION_LOG, metavar="FILE", help="where the one line on failure goes"
     )
+    fetch.add_argument("--check", action="store_true", help="fetch nothing: only see whether each source would give it")
     prove.add_argument("--host", default="0.0.0.0", help="address to listen on (default: all)")
     prove.add_argument("--port", type=int, default=8003, help="port to listen on (default: 8003)")
     return main
@@ -45,22 +46,22 @@ def parser() -> argparse.ArgumentParser:
 def main() -> NoReturn:
     options = parser().parse_args()
     if options.command == "fetch":
-        sys.exit(run_fetch(options.config, Path(options.termination_log)))
+        sys.exit(run_fetch(options.config, Path(options.termination_log), only_check=options.check))
     sys.exit(run_prove(options.config, options.host, options.port))
 
 
-def run_fetch(config: str, termination_log: Path) -> int:
-    """0 when everything is in place. On failure the process ends at once: other downloads may still be blocked."""
+def run_fetch(config: str, termination_log: Path, *, only_check: bool) -> int:
+    """0 when everything is in place, or could be fetched where that is all that is asked. On failure the process ends at once: other downloads may still be blocked."""
     # huggingface_hub reads these when it is imported: no telemetry, no second download protocol, no update check.
     for name in ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_XET", "HF_HUB_DISABLE_UPDATE_CHECK"):
         os.environ.setdefault(name, "1")
     from modelport_agent.fetch.errors import FetchError
-    from modelport_agent.fetch.run import run
+    from modelport_agent.fetch.run import check, run
 
     # The first process of a container ignores SIGTERM unless it says otherwise; what has arrived stays on disk.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
     try:
-        run(parse_fetch(load(config)))
+        (check if only_check else run)(parse_fetch(load(config)))
     except (FetchError, ConfigError) as error:
         kind = "" if isinstance(error, FetchError) else "Config: "
         line = " ".join(f"fetch: {kind}{error}".split())

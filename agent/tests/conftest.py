@@ -27,13 +27,14 @@ class Fetch:
     folder: Path
     endpoint: str
     env: dict[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
 
     def start(self, *steps: dict[str, Any]) -> subprocess.Popen[str]:
         config = self.folder / "agent.json"
         config.write_text(json.dumps({"version": 1, "fetch": steps}))
         home = {"HOME": str(self.folder), "HF_HOME": str(self.folder / "hf"), "PATH": os.environ["PATH"]}
         return subprocess.Popen(
-            [AGENT, "fetch", "--config", str(config), "--termination-log", str(self.log)],
+            [AGENT, "fetch", "--config", str(config), "--termination-log", str(self.log), *self.options],
             env={**home, "HF_ENDPOINT": self.endpoint, **self.env},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -226,3 +226,22 @@ def test_a_file_of_the_users_over_a_fetched_one_stays(hub: Hub, fetch: Fetch, tm
 def test_a_missing_claim_folder_is_named(fetch: Fetch, tmp_path: Path) -> None:
     link = {"link": "/mnt/claims/weights/sub", "to": str(tmp_path / "models" / "demo"), "layout": "folder"}
     assert fetch.failing(link) == "fetch: NotFound: /mnt/claims/weights/sub: the volume has no such file or folder"
+
+
+def test_a_check_fetches_nothing_and_finds_out_what_a_fetch_would(hub: Hub, fetch: Fetch, tmp_path: Path) -> None:
+    """A hub tells everybody which files a gated repository has: only asking for one proves the token."""
+    fetch.options = ("--check",)
+    to, claim = tmp_path / "models" / "demo", tmp_path / "claim"
+    assert "every source can be fetched from" in fetch(step(to))
+    assert not to.parent.exists()
+    assert hub.stats()["total"] < 100
+    locked = step(to, "hf://acme/locked")
+    assert fetch.failing(locked).startswith("fetch: Unauthorized: hf://acme/locked: the repository is gated")
+    fetch.env["HF_TOKEN"] = "hf_good"
+    fetch(locked)
+    assert fetch.failing(step(to, "hf://acme/nothing")).startswith("fetch: NotFound: hf://acme/nothing")
+    missing = {"link": str(claim / "a"), "to": str(to)}
+    assert fetch.failing(missing) == f"fetch: NotFound: {claim}/a: the volume has no such file or folder"
+    (claim / "a").mkdir(parents=True)
+    fetch(missing)
+    assert not to.parent.exists()

@@ -17,7 +17,8 @@ from modelport_agent.fetch import place
 from modelport_agent.fetch.errors import Code, FetchError
 from modelport_agent.fetch.plan import HubSource, RemoteFile, Source, arrange, choose, parse_source
 from modelport_agent.fetch.progress import Progress
-from modelport_agent.fetch.transfer import Part, StoppedError, Transfer
+from modelport_agent.fetch.retry import retrying
+from modelport_agent.fetch.transfer import Part, StoppedError, Transfer, open_url
 from modelport_agent.fetch.web import describe
 
 PARALLEL = 4
@@ -53,6 +54,26 @@ def run(steps: Sequence[Step]) -> None:
     for step in steps:
         if isinstance(step, Copy):
             (place.copy_folder if step.folder else place.copy)(step.source, step.to)
+
+
+def check(steps: Sequence[Step]) -> None:
+    """Whether every step could be taken: sources and credentials are proved by the first byte of a file, nothing is written."""
+    for step in steps:
+        if isinstance(step, Download):
+            source = parse_source(step.uri)
+            first_byte(step, source, plan(step, source, version(source), Progress(step.uri, 0, 0), threading.Event()))
+        elif not step.source.exists():
+            raise FetchError(Code.NOT_FOUND, f"{step.source}: the volume has no such file or folder")
+    print("fetch: every source can be fetched from", flush=True)
+
+
+def first_byte(step: Download, source: Source, jobs: Sequence[Job]) -> None:
+    """Ask for that of the largest file, as the download would; a web source's description has done so already. A hub lists the
+    files of a gated repository to everybody."""
+    if isinstance(source, HubSource):
+        largest = max(jobs, key=lambda job: job.file.size or 0)
+        headers = {**largest.transfer.headers, "Range": "bytes=0-0"}
+        retrying(step.uri, lambda: open_url(step.uri, largest.file.url, headers).close())
 
 
 def fetch_into(to: Path, downloads: Sequence[Download], others: Sequence[Path]) -> None:
