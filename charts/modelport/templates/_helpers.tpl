@@ -78,9 +78,10 @@ modelport.io/shard: {{ first . }}-of-{{ last . }}
 - apiGroups: [""]
   resources: [services, configmaps]
   verbs: [get, list, watch, create, patch, delete]
+# Create and delete: a pod without GPU that tries a new revision, before an old one gives its GPU away.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list, watch]
+  verbs: [list, watch, create, delete]
 - apiGroups: [""]
   resources: [resourcequotas]
   verbs: [list]

@@ -25,6 +25,8 @@ LABEL_ROLE = f"{GROUP}/role"
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGED_BY = "modelport"
 ROLE_SERVER = "server"
+ROLE_PREFLIGHT = "preflight"
+"""Of a pod that tries a new revision without its GPUs; no Service finds it."""
 
 ANNOTATION_APPLIED_HASH = f"{GROUP}/applied-hash"
 """Hash of the object as it was applied; equal means that there is nothing to write."""

@@ -224,6 +224,8 @@ class Rollout(Model):
     """Pods beyond `replicas` at the same time, where it surges. Default: 1."""
     max_unavailable: Annotated[int, Field(ge=1, le=1000)] | None = None
     """Pods that may be missing at the same time, where it replaces. Default: 1."""
+    preflight: bool | None = None
+    """Before an old pod gives its GPU away, try in a pod without one what needs none: pull images, mount volumes, ask the model's source. If it fails, the old pods go on serving. Default: true."""
     surge_timeout: Duration | None = None
     """With `Auto`: the cluster's autoscaler adds nodes, and a new pod may wait so long for one, such as 10m, before old ones are taken away instead."""
 

@@ -42,6 +42,8 @@ class Memory:
     """At most one: what the diagnosis asked for last."""
     evidence_due: tuple[EvidenceKey, float] | None = None
     """When something that goes on is looked at next."""
+    trial: Obstacle | None = None
+    """What keeps a new revision from being tried without its devices."""
     rollout: str | None = None
     """How the present roll-out makes room, and why; empty where there was nothing to decide, None where nobody knows."""
     status_written_at: float = float("-inf")

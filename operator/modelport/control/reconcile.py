@@ -138,7 +138,7 @@ class Reconciler:
             door_waited=self._questions.waited(resource, memory),
             evidence=memory.evidence,
             rollout=memory.rollout,
-            obstacles=memory.obstacles,
+            obstacles=(*memory.obstacles, memory.trial) if memory.trial is not None else memory.obstacles,
         )
 
 

@@ -1,28 +1,33 @@
 """Chooses how each roll-out makes room, and looks at nodes and quotas where that decision needs it.
 
-One decision at a time: room that was given to one roll-out is not given to another before its pods are seen. It must never
-keep a roll-out from happening: where nobody may look, it begins with a surge.
+One decision at a time: room that was given to one roll-out is not given to another before its pods are seen. Before a roll-out
+takes a device away from a pod that serves, a pod without one tries the new revision. Where the operator may not look, or may not
+make such a pod, the roll-out goes on without.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
+from modelport.api.names import Reason
 from modelport.control.cache import Cache
 from modelport.control.memory import Memory
 from modelport.kube.client import Cluster
-from modelport.kube.errors import Forbidden
+from modelport.kube.errors import Conflict, Forbidden, Invalid
 from modelport.kube.kinds import NODE, POD, RESOURCE_QUOTA
 from modelport.render.demand import Demand
 from modelport.render.deployment import with_strategy
-from modelport.render.desired import Desired
+from modelport.render.desired import Desired, Identity
+from modelport.render.preflight import preflight as render_preflight
+from modelport.state import preflight
 from modelport.state.capacity import Node, Room, nodes_of, quota_of, room
 from modelport.state.observed import Key, Observed, PodFacts
-from modelport.state.rollout import rollout
-from modelport.state.strategy import Unseen, changes_in, choose, rolling
+from modelport.state.refusal import refused
+from modelport.state.rollout import Pod, Rollout, rollout
+from modelport.state.strategy import Choice, Unseen, changes_in, choose, rolling
 
 SEEN_FOR = 5.0
 """Seconds for which a look at all nodes and pods serves further decisions."""
@@ -60,19 +65,58 @@ class Rollouts:
         self._given: list[_Given] = []
 
     async def shape(self, desired: Desired, observed: Observed, memory: Memory) -> tuple[Desired, float | None]:
-        """What is desired, with the strategy of now; and the seconds until that may change by itself."""
+        """What is desired, with the strategy of now, and the Deployment held back while a pod without devices tries it; and the
+        seconds until that may change by itself."""
         view = rollout(observed, desired.spec_hash)
-        choice = choose(desired, observed, view, None)
-        if choice is None:
-            async with self._deciding:
-                found = await self._look(desired, observed)
-                choice = choose(desired, observed, view, found)
-                assert choice is not None, "a look at the room decides"
-                if choice.strategy.surge:
-                    self._give(desired, observed, choice.strategy.surge)
+        if observed.resource.paused:
+            return (desired if view.facts is None else with_strategy(desired, view.facts.strategy)), None
+        choice = choose(desired, observed, view, None) or await self._decide(desired, observed, view)
         if choice.why or view.facts is None or not rolling(view.facts):
             memory.rollout = choice.why
+        if view.facts is not None and preflight.needed(desired, view, choice):
+            if not await self._tried(desired, observed, view, memory):
+                held = replace(desired, held=preflight.begins(desired, view))
+                return with_strategy(held, view.facts.strategy), None
+        else:
+            await self._clear(view, observed, memory)
         return with_strategy(desired, choice.strategy), changes_in(desired, observed, view)
+
+    async def _decide(self, desired: Desired, observed: Observed, view: Rollout) -> Choice:
+        async with self._deciding:
+            choice = choose(desired, observed, view, await self._look(desired, observed))
+            assert choice is not None, "a look at the room decides"
+            if choice.strategy.surge:
+                self._give(desired, observed, choice.strategy.surge)
+        return choice
+
+    async def _tried(self, desired: Desired, observed: Observed, view: Rollout, memory: Memory) -> bool:
+        """Whether a pod without devices has got through; there is one from now on."""
+        pod, memory.trial = preflight.of(desired, observed, view), None
+        await self._delete([other for other in view.trials if other is not pod], observed)
+        if pod is not None:
+            return preflight.passed(pod)
+        resource = observed.resource
+        nodes = {one.facts.node for one in view.pods if one.facts.node is not None and one.facts.ready}
+        body = render_preflight(Identity(resource.namespace, resource.name, resource.uid), desired, nodes)
+        try:
+            await self._cluster.create(POD, resource.namespace, body)
+        except Conflict:
+            return False  # it has just been made, or is just going
+        except Forbidden as refusal:
+            if refusal.missing_right:
+                return True
+            memory.trial = refused(Reason.CHILD_REFUSED, "Pod", body["metadata"]["name"], refusal.message)
+        except Invalid as refusal:
+            memory.trial = refused(Reason.CHILD_REFUSED, "Pod", body["metadata"]["name"], refusal.message)
+        return False
+
+    async def _clear(self, view: Rollout, observed: Observed, memory: Memory) -> None:
+        memory.trial = None
+        await self._delete(view.trials, observed)
+
+    async def _delete(self, pods: Iterable[Pod], observed: Observed) -> None:
+        for pod in pods:
+            await self._cluster.delete(POD, observed.resource.namespace, pod.name, pod.uid)
 
     async def _look(self, desired: Desired, observed: Observed) -> Room | Unseen:
         try:

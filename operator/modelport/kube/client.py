@@ -89,8 +89,8 @@ class Cluster(Protocol):
     async def mount_failures(self, namespace: str, uid: str) -> str:
         """What the kubelet told of the volumes of the pod with that uid, a line each."""
 
-    async def create_event(self, namespace: str, event: Json) -> None:
-        """Record a Kubernetes Event."""
+    async def create(self, kind: Kind, namespace: str, body: Json) -> Json:
+        """Make an object, which is never changed again."""
 
 
 class ApiCluster:
@@ -221,10 +221,11 @@ class ApiCluster:
         )
         return "\n".join(str(event.get("note") or "") for event in page["items"])
 
-    async def create_event(self, namespace: str, event: Json) -> None:
-        await self._transport.request(
-            "POST", EVENT.path(namespace), verb="create", resource=EVENT.plural, body=event, gate=self._gate
+    async def create(self, kind: Kind, namespace: str, body: Json) -> Json:
+        answer: Json = await self._transport.request(
+            "POST", kind.path(namespace), verb="create", resource=kind.plural, body=body, gate=self._gate
         )
+        return answer
 
 
 def _resource(kind: Kind, subresource: str | None) -> str:

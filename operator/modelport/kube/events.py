@@ -75,7 +75,7 @@ class Recorder:
 
     async def _write(self, one: _Waiting) -> None:
         try:
-            await self._cluster.create_event(one.namespace, self._body(one))
+            await self._cluster.create(EVENT, one.namespace, self._body(one))
         except (ApiError, NotLeader) as problem:
             logger.warning("Event %s: %s", one.event.reason, problem, extra={"key": (one.namespace, one.name)})
         with suppress(ValueError):  # it may have been dropped meanwhile

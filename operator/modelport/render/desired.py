@@ -85,6 +85,8 @@ class RolloutRules:
     """Pods beyond the wanted number, where it surges."""
     unavailable: int
     """Pods that may be missing, where it replaces."""
+    preflight: bool
+    """Whether what needs no device is tried before an old pod gives its own away."""
     surge_timeout: float | None
     """Seconds for which a new pod may wait for a node of an elastic pool; None where there is no such pool."""
 
@@ -128,3 +130,5 @@ class Desired:
     """False when pods become ready without the model having been asked (no question known, or check.disabled)."""
     deadline: float
     """Seconds that a roll-out may take: scheduling, fetch and load."""
+    held: bool = False
+    """The Deployment is left as it is for now: what needs no GPU is tried first."""

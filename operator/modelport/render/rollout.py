@@ -15,6 +15,7 @@ def rollout_rules(spec: ModelDeploymentSpec) -> RolloutRules:
         mode=Mode(given.strategy or Mode.AUTO),
         surge=given.max_surge or 1,
         unavailable=given.max_unavailable or 1,
+        preflight=given.preflight is not False,
         surge_timeout=None if given.surge_timeout is None else seconds(given.surge_timeout),
     )
 

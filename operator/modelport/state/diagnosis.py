@@ -13,6 +13,7 @@ from datetime import datetime
 from modelport.api.names import CONTAINER_AGENT, CONTAINER_SERVER, Reason
 from modelport.state.catalogue import Source, Symptom, entries
 from modelport.state.observed import ContainerFacts, EvidenceKey, Observed
+from modelport.state.preflight import passed
 from modelport.state.rollout import Pod, Rollout, rollout
 
 _PREFIX = re.compile(
@@ -90,7 +91,8 @@ class Wanted:
 
 def evidence_wanted(observed: Observed) -> Wanted | None:
     """At most one, of the youngest pod that fails, as pods of the same template fail alike."""
-    for pod in rollout(observed, None).pods:
+    view = rollout(observed, None)
+    for pod in (*view.pods, *(trial for trial in view.trials if not passed(trial))):
         if not pod.facts.ready and (found := _wanted(pod, observed.now)) is not None:
             return found
     return None
@@ -133,6 +135,9 @@ def _symptoms(observed: Observed, view: Rollout) -> Iterator[tuple[str, list[Sym
         for pod in view.ended:
             if pod.current:
                 yield pod.name, [Symptom(Source.POD, pod.facts.rejected or "", {})]
+    for trial in view.trials:
+        if trial.current and not passed(trial):
+            yield trial.name, list(_of_pod(trial, observed))
     if view.facts is not None and view.facts.replica_failure is not None:
         yield "", [Symptom(Source.REPLICAS, view.facts.replica_failure, {})]
 

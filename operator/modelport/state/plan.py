@@ -59,7 +59,8 @@ def plan(desired: Desired, observed: Observed) -> Plan:
 def differing(desired: Desired, observed: Observed) -> tuple[Apply, ...]:
     """The children that are missing or not as desired, in the order in which they are written."""
     present = ours(observed)
-    steps = (_step(child, present.get((child.kind, child.name)), observed) for child in desired.children)
+    wanted = (child for child in desired.children if not (desired.held and child.kind == "Deployment"))
+    steps = (_step(child, present.get((child.kind, child.name)), observed) for child in wanted)
     return tuple(sorted((step for step in steps if step is not None), key=lambda step: _ORDER.index(step.child.kind)))
 
 

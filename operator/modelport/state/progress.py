@@ -43,6 +43,8 @@ class State:
 
 def progress(desired: Desired, view: Rollout, past: Past) -> State:
     """Where the pods that are wanted now stand."""
+    if desired.held:
+        return State(Reason.ROLLING_OUT, _TRIED)
     if pods_proved(desired, view) and past.same_generation and past.known and past.reconciling:
         return State(past.reason, past.message)
     stages = {_stage(pod, past) for pod in view.pods if pod.current and not pod.facts.ready}
@@ -100,6 +102,10 @@ def _words(stage: Reason, desired: Desired) -> str:
     return f"the node pulls the images and {mounts}"
 
 
+_TRIED = (
+    "a pod without GPU tries the new revision first: it pulls the images, mounts the volumes and asks the model's source; "
+    "the previous revision answers meanwhile"
+)
 _TEXT = {
     Reason.NOT_ANSWERING: "the model has stopped answering; its pod is out of the Service until it answers again",
     Reason.LOADING: "the server is running; its model has not answered yet",

@@ -4,6 +4,7 @@ model. Pure; what a pod's readiness means (its model has answered) is decided by
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from modelport.render.desired import Desired
@@ -34,6 +35,8 @@ class Rollout:
     running: frozenset[str | None]
     """Spec hashes of those that want pods."""
     pods: tuple[Pod, ...]
+    trials: tuple[Pod, ...]
+    """Pods that try a revision without its devices."""
     ended: tuple[Pod, ...]
     """Pods that its node rejected or put out, the youngest first; Kubernetes makes others in their place."""
 
@@ -56,25 +59,36 @@ def rollout(observed: Observed, spec_hash: str | None) -> Rollout:
     uid = deployment.uid if deployment is not None else None
     sets = {rs.uid: rs.facts for rs in observed.replica_sets if uid is not None and rs.owner_uid == uid}
     templates = [template for template in sets.values() if isinstance(template, ReplicaSetFacts)]
-    pods = [
-        Pod(child.name, child.uid, child.facts, child.facts.spec_hash == spec_hash)
-        for child in observed.pods
-        if isinstance(child.facts, PodFacts) and child.owner_uid in sets and not child.deleting
-    ]
-    pods.sort(key=lambda pod: (pod.facts.created, pod.name), reverse=True)
+    pods = _pods(observed, sets.keys(), spec_hash)
     return Rollout(
         deployment,
         facts,
         hashes=frozenset(template.spec_hash for template in templates),
         running=frozenset(template.spec_hash for template in templates if template.wanted > 0),
         pods=tuple(pod for pod in pods if pod.facts.phase not in _ENDED),
+        trials=tuple(_pods(observed, {observed.resource.uid}, spec_hash)),
         ended=tuple(pod for pod in pods if pod.facts.phase in _ENDED),
     )
 
 
+def _pods(observed: Observed, owners: Collection[str], spec_hash: str | None) -> list[Pod]:
+    """Those of these owners that stay, the youngest first."""
+    pods = [
+        Pod(child.name, child.uid, child.facts, child.facts.spec_hash == spec_hash)
+        for child in observed.pods
+        if isinstance(child.facts, PodFacts) and child.owner_uid in owners and not child.deleting
+    ]
+    return sorted(pods, key=lambda pod: (pod.facts.created, pod.name), reverse=True)
+
+
 def as_desired(desired: Desired, observed: Observed) -> bool:
     """Whether every child is there, is ours and says what it should."""
-    return not observed.obstacles and not differing(desired, observed) and not leaving(desired, observed)
+    return (
+        not desired.held
+        and not observed.obstacles
+        and not differing(desired, observed)
+        and not leaving(desired, observed)
+    )
 
 
 def acted_on(facts: DeploymentFacts | None, wanted: int) -> bool:
