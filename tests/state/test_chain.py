@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from modelport.state.chain import SHOWN, Link, why
 from modelport.state.observed import Child, Observed
-from modelport.state.redact import sentence
 
 from .failing import VLLM, ended, failing, shown
 from .world import (
@@ -71,7 +70,7 @@ def test_from_the_resource_to_the_last_words() -> None:
                                 "Container",
                                 "server",
                                 "waiting: CrashLoopBackOff, ended with exit code 1, restarted 4 times",
-                                sentence(TOO_LONG),
+                                TOO_LONG.removeprefix("Value").removesuffix("."),
                             ),
                         ),
                     ),
@@ -93,13 +92,13 @@ def test_a_pod_that_nobody_places_says_so_itself() -> None:
     answer = why(read(failing("0/2 nodes are available: 2 Insufficient nvidia.com/gpu.", "unschedulable")))
     (waiting,) = deployment(answer.chain).links
     assert waiting.state == "Pending, on no node yet, not ready"
-    assert waiting.words == "0/2 nodes are available: 2 Insufficient nvidia.com/gpu."
+    assert waiting.words == "0/2 nodes are available: 2 Insufficient nvidia.com/gpu"
 
 
 def test_what_keeps_kubernetes_from_making_pods_stands_at_the_deployment() -> None:
     answer = why(read(failing('pods "a" is forbidden: exceeded quota: q, requested: pods=1', "replicas")))
     assert deployment(answer.chain).state.endswith("Kubernetes makes no further pod")
-    assert deployment(answer.chain).words.startswith('pods "a" is forbidden')
+    assert deployment(answer.chain).words == "exceeded quota: q, requested: pods=1"
 
 
 def test_of_many_pods_that_fail_alike_a_few_are_shown_and_the_ready_ones_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelport.state.catalogue import entries
+from modelport.state.catalogue import entries, last_words
 from modelport.state.diagnosis import AT_ONCE, Diagnosis, Wanted, changes_in, diagnose, evidence_wanted
 from modelport.state.observed import ContainerFacts, Observed
 from modelport.state.redact import HIDDEN, redact, sentence
@@ -225,3 +226,67 @@ def test_ordinary_words_are_kept() -> None:
     text = "hf://HuggingFaceTB/SmolLM2-135M-Instruct@main: the hub knows no such repository, https://example.com/a/b.onnx 404"
     assert redact(text) == text
     assert HIDDEN not in sentence("token limit of 8192 exceeded")
+
+
+def seconds(log: str) -> float:
+    """Of CPU time that a diagnosis takes of a log that it has not seen before."""
+    last_words.cache_clear()
+    observed = crashed(log)
+    began = time.process_time()
+    diagnose(observed, DESIRED.spec_hash)
+    return time.process_time() - began
+
+
+ORDINARY = "INFO 11-23 10:00:00 [utils.py:325] something happens here and there, for 0.3 s, with 17 of them\n" * 680
+HOSTILE = (
+    "f", "a-", "ey-", "a://", "x_token", "--key ", "NCCL error", "OSError: ", "OutOfMemoryError: ", "Error: ", "a.Error: x\n",
+    "invalid tool call parser: ", "No space left on device", "Total number of attention heads (", "failed to load 'a': ",
+    "ValidationError: 1 validation error for x\n", "unable to find ", "\n",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("part", HOSTILE)
+def test_no_log_takes_much_longer_than_an_ordinary_one_of_its_size(part: str) -> None:
+    """It is looked for in the loop that keeps the Lease."""
+    seconds(ORDINARY)
+    assert seconds(part * (len(ORDINARY) // len(part))) < 50 * max(seconds(ORDINARY), 0.005)
+
+
+def test_a_number_beyond_all_measure_is_no_cause() -> None:
+    log = f"ValueError: Total number of attention heads ({'9' * 5000}) must be divisible by tensor parallel size (4)."
+    found = diagnose(crashed(log), DESIRED.spec_hash)
+    assert found is not None
+    assert found.cause == "exception"
+    assert len(found.message) < 1000
+
+
+def test_the_cause_that_stands_last_counts() -> None:
+    """What is a warning, or is logged and mended, stands before it."""
+    warned = "WARNING: OSError: [Errno 28] No space left on device\n"
+    fatal = "torch.OutOfMemoryError: CUDA out of memory. Tried something.\n"
+    for log, cause in ((warned + fatal, "gpu-out-of-memory"), (fatal + warned, "disk-full")):
+        found = diagnose(crashed(log), DESIRED.spec_hash)
+        assert found is not None
+        assert found.cause == cause
+
+
+def test_a_server_that_ended_well_has_not_crashed() -> None:
+    found = diagnose(observe(counts(0), (pod(AGENT, ended("ConnectionResetError: x", code=0)),)), DESIRED.spec_hash)
+    assert found is not None
+    assert found.cause == "stopped"
+
+
+def test_nothing_writes_into_the_terminal_of_who_reads_it() -> None:
+    assert sentence("\x1b[2J\x1b]0;title\x07hi\u202e") == "[2J]0;titlehi"
+
+
+def test_what_a_hint_takes_from_a_log_is_short_and_an_image_names_no_password() -> None:
+    long = f"KeyError: 'invalid tool call parser: {'a' * 3000} (chose from {{ {'a' * 3001} }})'"
+    found = diagnose(crashed(long), DESIRED.spec_hash)
+    assert found is not None
+    assert len(found.message) < 1000
+    named = diagnosed(
+        AGENT, container(waiting_reason="InvalidImageName", image="https://user:hunter2@reg.example.com/x")
+    )
+    assert named is not None
+    assert "hunter2" not in named.message

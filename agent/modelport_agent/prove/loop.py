@@ -32,7 +32,7 @@ from modelport_agent.prove.model import (
     Work,
 )
 from modelport_agent.prove.question import fault, question
-from modelport_agent.prove.traffic import Counts, counts, model_of, proves
+from modelport_agent.prove.traffic import Counts, asked_of, counts, proves
 from modelport_agent.prove.work import work
 
 UNTIL_READY = 1.0
@@ -58,9 +58,8 @@ class Prover:
         self.since = self.told_at = time.monotonic()
         self.usual = 0.0  # seconds of an answer, remembered for the drain
         self.questions: Counter[str] = Counter()
-        self.counted_model = model_of(config, self.question)
-        self.counted: Counts | None = None
-        self.own = 0  # right answers of our own since they were counted
+        self.asked = asked_of(config, self.question)
+        self.counted: Counts | None = None  # after our last answer, or in the last round
         self.proofs = 0  # by traffic
         self.tried: str | None = None
         self.accepted: str | None = None
@@ -82,8 +81,8 @@ class Prover:
         listing = await list_models(self.config, self.look)
         complete = listing.models and all(state.ready for state in listing.models.values())
         if await self.traffic():
-            self.proofs += 1
             self.conclude(Observation(listing, traffic=True))
+            self.proofs += self.verdict.reason == Reason.ANSWERED
         elif listing.contact == Contact.SILENT and self.verdict.ready:
             seen, deaf = await self.work()
             self.conclude(Observation(listing, work=seen, deaf=deaf))
@@ -97,7 +96,7 @@ class Prover:
 
         The first look, after half an interval, is what later ones are compared with.
         """
-        began, timeout = time.monotonic(), self.config.timeout
+        began, timeout, self.counted = time.monotonic(), self.config.timeout, None
         task = asyncio.create_task(client.ask(self.config.server, request, timeout + METRICS_SECONDS, self.key()))
         self.in_flight = task
         half = self.config.interval / 2
@@ -129,7 +128,7 @@ class Prover:
             self.questions[error.contact] += 1
             return self.conclude(Observation(listing, Answer(error.contact, seconds, fault=str(error))))
         wrong = fault(self.config, response)
-        self.own += not wrong
+        self.counted = await self.counts()  # our own answer is in it
         self.questions["wrong" if wrong else "right"] += 1
         seen, deaf = await self.work() if wrong else (None, False)
         answer = Answer(Contact.ANSWERED, seconds, response.status, wrong)
@@ -169,17 +168,18 @@ class Prover:
             return None, error.contact != Contact.REFUSED
 
     async def traffic(self) -> bool:
-        """Whether others' requests have renewed the proof since the last look."""
-        if self.counted_model is None or not self.verdict.ready:
-            self.counted = None
+        """Whether others' requests have renewed the proof since our last answer, or since they did so last."""
+        if self.counted is None or not self.verdict.ready:
             return False
-        before, own = self.counted, self.own
+        before, self.counted = self.counted, await self.counts()
+        return proves(before, self.counted)
+
+    async def counts(self) -> Counts | None:
+        """What the server has answered until now."""
         try:
-            self.counted = counts(self.config.runtime, await self.metrics(), self.counted_model)
+            return counts(self.config.runtime, await self.metrics(), self.asked) if self.asked is not None else None
         except NoAnswerError:
-            self.counted = None
-        self.own = 0
-        return proves(before, self.counted, own)
+            return None
 
     async def metrics(self) -> str:
         """The server's own, as text."""

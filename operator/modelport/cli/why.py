@@ -40,7 +40,8 @@ def why_command(name: str, namespace: str | None, context: str | None, kubeconfi
     """Why a ModelDeployment is, or is not, ready.
 
     Prints what it has made, down to the containers of the pods that are not ready, the words that say what is wrong, and
-    what to do. It looks for itself, with your rights: get and list, and get on pods/log where a container has crashed.
+    what to do. It looks for itself, with your rights: to get and list what the resource has made, and to get pods/log and
+    list Events where a pod is not ready.
     """
     try:
         answer, notes = asyncio.run(_ask(name, namespace, context, kubeconfig))
@@ -69,7 +70,7 @@ def document(answer: Why, notes: list[str]) -> dict[str, Any]:
             "words": cause.words,
             "pod": cause.pod or None,
             "container": cause.container or None,
-            "mendsItself": not cause.terminal,
+            "terminal": cause.terminal,
         },
         "chain": asdict(answer.chain),
         "notes": notes,

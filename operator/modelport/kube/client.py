@@ -21,6 +21,7 @@ Json = Mapping[str, Any]
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
 _PAGE = 200  # objects of a LIST that are fetched at a time; each is decoded when it is looked at
 _STREAM_SECONDS = 540  # the API server ends a watch then; it is continued where it ended
+_MOUNTS = frozenset({"FailedMount", "FailedAttachVolume"})  # of the kubelet, and of the controller that attaches
 _SILENCE = 75.0  # bookmarks come every minute
 
 
@@ -87,7 +88,7 @@ class Cluster(Protocol):
         """The end of a container's log, at most 64 KiB."""
 
     async def mount_failures(self, namespace: str, uid: str) -> str:
-        """What the kubelet told of the volumes of the pod with that uid, a line each."""
+        """What was told of the volumes of the pod with that uid, which cannot be attached or mounted, a line each."""
 
     async def create(self, kind: Kind, namespace: str, body: Json) -> Json:
         """Make an object, which is never changed again."""
@@ -215,11 +216,11 @@ class ApiCluster:
         return content[-(64 << 10) :]
 
     async def mount_failures(self, namespace: str, uid: str) -> str:
-        query = {"fieldSelector": f"regarding.uid={uid},reason=FailedMount", "limit": "20"}
+        query = {"fieldSelector": f"regarding.uid={uid},type=Warning", "limit": "50"}
         page = await self._transport.request(
             "GET", EVENT.path(namespace), verb="list", resource=EVENT.plural, query=query, attempts=1
         )
-        return "\n".join(str(event.get("note") or "") for event in page["items"])
+        return "\n".join(str(event.get("note") or "") for event in page["items"] if event.get("reason") in _MOUNTS)
 
     async def create(self, kind: Kind, namespace: str, body: Json) -> Json:
         answer: Json = await self._transport.request(

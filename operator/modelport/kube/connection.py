@@ -11,6 +11,7 @@ import ssl
 import time
 from pathlib import Path
 
+import yaml
 from kubernetes.aio import config as kube_config
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
@@ -39,8 +40,9 @@ class Connection:
         """Read configuration and credentials (again); Unavailable when they cannot be read now."""
         try:
             await self._load()
-        except kube_config.ConfigException as problem:
-            raise Unavailable(0, f"the credentials cannot be loaded: {problem}") from problem
+        except (kube_config.ConfigException, yaml.YAMLError, OSError, TypeError, KeyError, AttributeError) as problem:
+            where = self._kubeconfig or "the pod's account, or ~/.kube/config"
+            raise Unavailable(0, f"the credentials cannot be loaded from {where}: {problem}") from problem
 
     async def _load(self) -> None:
         configuration = type.__call__(Configuration)  # the class itself returns a process-wide default
@@ -73,12 +75,13 @@ class Connection:
 
     @property
     def namespace(self) -> str:
-        """The namespace that is meant where none is named: the context's, or the pod's own."""
+        """The namespace that is meant where none is named: the context's, or the pod's own. Known once it is loaded."""
         if self._in_cluster:
             return own_namespace() or _DEFAULT
-        contexts, current = kube_config.list_kube_config_contexts(self._kubeconfig)
-        chosen = next((context for context in contexts if context["name"] == self._context), current)
-        return str(chosen["context"].get("namespace") or _DEFAULT)
+        document = yaml.safe_load(Path(self._kubeconfig or "~/.kube/config").expanduser().read_text(encoding="utf-8"))
+        name = self._context or document.get("current-context")
+        chosen: dict[str, str] = next((one["context"] for one in document["contexts"] if one["name"] == name), {})
+        return str(chosen.get("namespace") or _DEFAULT)
 
     @property
     def server(self) -> str:

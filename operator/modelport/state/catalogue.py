@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -17,7 +17,7 @@ import yaml
 
 from modelport.api.names import Reason
 from modelport.state.hints import HINTS
-from modelport.state.redact import redact, sentence
+from modelport.state.redact import hidden, line, secrets, sentence
 
 
 class Source(StrEnum):
@@ -54,7 +54,7 @@ class Explanation:
     advice: str
     """What the user can do."""
     words: str
-    """Where it was found: the line of the text that says so, redacted."""
+    """What says so, redacted: the part of the text that was recognised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,15 @@ class Entry:
     """Name -> a function of state/hints.py and the groups that it is given."""
     message: str
     advice: str
+    fallback: bool
+    """Of a log: only where no other entry knows it, however late it stands there."""
+
+    def find(self, text: str) -> re.Match[str] | None:
+        """The last place that says so: a log ends with what brought a server down."""
+        last = None
+        for last in self.pattern.finditer(text):  # noqa: B007
+            pass
+        return last
 
     def explain(self, symptom: Symptom) -> Explanation | None:
         """What to tell the user, or None where this is not the cause."""
@@ -79,17 +88,25 @@ class Entry:
             return None
         if self.exit_code is not None and symptom.facts.get("exit_code") != self.exit_code:
             return None
-        text = redact(symptom.text)
-        found = list(self.pattern.finditer(text))
-        if not found:
-            return None
-        last = found[-1]  # an engine's log ends with what brought it down
-        groups = {name: _KINDS.get(value, sentence(value or "")) for name, value in last.groupdict().items()}
-        hints = {name: HINTS[hint](*(last[group] or "" for group in of)) for name, (hint, *of) in self.computed.items()}
-        values = {**symptom.facts, **groups, **hints}
-        words = text[text.rfind("\n", 0, last.end()) + 1 :].partition("\n")[0] if last[0] else text
+        found = self.find(symptom.text)
+        return None if found is None else self.told(found, symptom)
+
+    def told(self, found: re.Match[str], symptom: Symptom) -> Explanation:
+        """What is said when it has been found there."""
+        spans = secrets(found.string)
+        groups = {
+            name: _KINDS.get(value or "") or line(hidden(found.string, *found.span(name), spans) if value else "")
+            for name, value in found.groupdict().items()
+        }
+        facts = {name: sentence(value) for name, value in symptom.facts.items()}
+        hints = {
+            name: line(HINTS[hint](*(groups[group] for group in of))) for name, (hint, *of) in self.computed.items()
+        }
+        values = {**facts, **groups, **hints}
         return Explanation(
-            self.message.format_map(values).rstrip(". "), self.advice.format_map(values).strip(), sentence(words)
+            wrong=self.message.format_map(values).rstrip(". "),
+            advice=" ".join(self.advice.format_map(values).split()),
+            words=line(hidden(found.string, *found.span(), spans)),
         )
 
 
@@ -104,6 +121,15 @@ def entries() -> tuple[Entry, ...]:
     return tuple(_entry(item) for item in yaml.safe_load(text))
 
 
+@lru_cache(maxsize=16)
+def last_words(log: str) -> tuple[Entry, re.Match[str]] | None:
+    """The cause whose line stands last in a log, of those on one line the first of the catalogue: what is logged and mended on the
+    way to it stands before. Kept for a few logs, as each is looked at again and again."""
+    known = (entry for entry in entries() if Source.LOG in entry.sources and not entry.fallback)
+    matches = [(entry, found) for entry in known if (found := entry.find(log)) is not None]
+    return max(matches, key=lambda match: log.count("\n", 0, match[1].end()), default=None)
+
+
 def _entry(item: Mapping[str, Any]) -> Entry:
     sources = item["source"] if isinstance(item["source"], list) else [item["source"]]
     return Entry(
@@ -115,6 +141,7 @@ def _entry(item: Mapping[str, Any]) -> Entry:
         pattern=re.compile(item.get("pattern", r"\A"), re.MULTILINE),
         exit_code=str(item["exit_code"]) if "exit_code" in item else None,
         computed={name: tuple(how) for name, how in item.get("computed", {}).items()},
+        fallback=item.get("fallback", False),
         message=item["message"],
         advice=item["advice"],
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from modelport.api.names import CONTAINER_AGENT, CONTAINER_SERVER, Reason
-from modelport.state.catalogue import Source, Symptom, entries
+from modelport.state.catalogue import Entry, Explanation, Source, Symptom, entries, last_words
 from modelport.state.observed import ContainerFacts, EvidenceKey, Observed
 from modelport.state.preflight import passed
 from modelport.state.rollout import Pod, Rollout, rollout
@@ -27,6 +27,9 @@ _PROOF = re.compile(r"^(?:\w+: +)?prove: (?P<not>not )?ready: (?P<verdict>.+)$",
 """What agent and FastAPI runtime log when they come to another verdict about the model."""
 _EXPLAINED = re.compile(r"^(?:fetch|app): [A-Za-z]+: ")
 """A termination message that our own programs wrote: no log can say more."""
+_REST = re.compile(r"\. (?:preemption|no new claims|still not schedulable)|\.\Z")
+"""What the scheduler adds to the reasons."""
+_LONGEST_LINE = 4096
 _MOUNTING = frozenset({"ContainerCreating", "PodInitializing"})
 AT_ONCE = 20.0
 """Seconds within which a step that failed fails again. As long as it may, the status stays with what is known."""
@@ -62,13 +65,23 @@ def diagnose(observed: Observed, spec_hash: str | None) -> Diagnosis | None:
     for pod, symptoms in _symptoms(observed, view):
         for entry in entries():
             for symptom in symptoms:
-                found = entry.explain(symptom)
+                found = _explained(entry, symptom)
                 if found is not None:
+                    cause, told = found
                     place = {"pod": pod, "container": symptom.facts.get("container", "")}
                     return Diagnosis(
-                        entry.id, entry.reason, entry.terminal, found.wrong, found.advice, found.words, **place
+                        cause.id, cause.reason, cause.terminal, told.wrong, told.advice, told.words, **place
                     )
     return None
+
+
+def _explained(entry: Entry, symptom: Symptom) -> tuple[Entry, Explanation] | None:
+    """Of a log, all entries that know it are asked when the first one's turn comes."""
+    if symptom.source is Source.LOG and Source.LOG in entry.sources and not entry.fallback:
+        last = last_words(symptom.text)
+        return None if last is None else (last[0], last[0].told(last[1], symptom))
+    told = entry.explain(symptom)
+    return None if told is None else (entry, told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +157,7 @@ def _symptoms(observed: Observed, view: Rollout) -> Iterator[tuple[str, list[Sym
 
 def _of_pod(pod: Pod, observed: Observed) -> Iterator[Symptom]:
     if pod.facts.unschedulable is not None:
-        yield Symptom(Source.UNSCHEDULABLE, pod.facts.unschedulable, {})
+        yield Symptom(Source.UNSCHEDULABLE, _REST.split(pod.facts.unschedulable)[0], {})
     if failures := observed.evidence.get((pod.uid, "", 0)):
         yield Symptom(Source.MOUNT, failures, {})
     for container in pod.facts.containers:
@@ -164,7 +177,8 @@ def _of_container(pod: Pod, container: ContainerFacts, observed: Observed) -> It
     log = observed.evidence.get((pod.uid, container.name, run), "") if run is not None else ""
     if failed(container, observed.now):
         yield Symptom(Source.TERMINATED, container.terminated_message or "", facts, container.terminated_reason or "")
-        yield Symptom(Source.LOG, _plain(log), facts)
+        if container.exit_code:
+            yield Symptom(Source.LOG, _plain(log), facts)
     if (verdict := _doubt(log)) is not None:
         yield Symptom(Source.PROOF, verdict, facts)
 
@@ -210,4 +224,5 @@ def _doubt(log: str) -> str | None:
 
 
 def _plain(log: str) -> str:
-    return _PREFIX.sub("", _ANSI.sub("", log))
+    """Without colours and vLLM's prefixes, no line longer than people write them: what is looked for in it takes time."""
+    return "\n".join(line[:_LONGEST_LINE] for line in _PREFIX.sub("", _ANSI.sub("", log)).split("\n"))
