@@ -36,8 +36,9 @@ class Machine:
         """Take it away."""
         self.engine.api.request("DELETE", f"/api/v1/nodes/{self.name}")
 
-    def step(self, broken: str | None = None) -> None:
-        """One look at all pods; those with the text `broken` in their spec run without becoming ready."""
+    def step(self, broken: str | None = None, trial: dict[str, Any] | None = None) -> None:
+        """One look at all pods; those with the text `broken` in their spec run without becoming ready. A pod that tries a revision
+        ends well, unless `trial` says what its container `fetch` does instead."""
         pods = self.engine.items("pods")
         for pod in [pod for pod in pods if "deletionTimestamp" in pod["metadata"]]:
             self._send("DELETE", pod, "", {"gracePeriodSeconds": 0})
@@ -45,7 +46,10 @@ class Machine:
         free = self.gpus - self.taken - sum(_gpus(pod) for pod in pods if pod["spec"].get("nodeName"))
         for pod in pods:
             if pod["spec"].get("nodeName"):
-                if broken is None or broken not in str(pod["spec"]):
+                if pod["metadata"]["labels"]["modelport.io/role"] == "preflight":
+                    status = {"phase": "Succeeded"} if trial is None else told(pod, {"fetch": trial})
+                    self._send("PATCH", pod, "/status", {"status": status})
+                elif broken is None or broken not in str(pod["spec"]):
                     self._send("PATCH", pod, "/status", {"status": running(pod)})
             elif _gpus(pod) <= free:
                 free -= _gpus(pod)

@@ -75,6 +75,57 @@ def test_all_gpus_in_use(machine: Machine) -> None:
     until("an Event told it", lambda: any(said[0] in event["note"] for event in events(engine)))
 
 
+def test_what_needs_no_gpu_is_tried_before_one_is_taken_away(machine: Machine) -> None:
+    """The source does not know the new model: the old pod serves, and the status says why. Corrected, it rolls."""
+    engine = machine.engine
+    engine.apply("assistant", replicas=2, **SPEC)
+    rolled(machine, 0)
+    serve = {pod["metadata"]["name"] for pod in engine.items("pods")}
+    engine.apply("assistant", replicas=2, **SPEC, model={"uri": "hf://org/typo", "names": ["assistant"]})
+    ended = {
+        "exitCode": 1,
+        "reason": "Error",
+        "message": "fetch: NotFound: hf://org/typo: the hub knows no such repository",
+    }
+    fails = {
+        "restartCount": 1,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": ended},
+    }
+    said = (
+        "the new revision was tried without a GPU, and the previous one goes on serving: the model was not found: hf://org/typo: the"
+        " hub knows no such repository; correct the URI; a private repository needs a token in spec.model.credentials"
+    )
+
+    def tried() -> bool:
+        machine.step(trial=fails)
+        assert serving(engine) == 2
+        return engine.status("assistant").get("message") == said
+
+    until("the failure is told", tried)
+    (trial,) = [pod for pod in engine.items("pods") if pod["metadata"]["name"] not in serve]
+    assert "nvidia.com/gpu" not in str(trial["spec"]["containers"][0]["resources"])
+    assert trial["spec"]["initContainers"][1]["args"][-1] == "--check"
+    conditions = {one["type"]: one["status"] for one in engine.status("assistant")["conditions"]}
+    assert conditions == {"Ready": "False", "Available": "True", "Stalled": "True"}
+    assert len(engine.items("replicasets")) == 1, "the Deployment has not been touched"
+    engine.apply("assistant", replicas=2, **SPEC, model={"uri": "hf://org/right", "names": ["assistant"]})
+    rolled(machine, 1)
+    until("what tried it is gone", lambda: machine.step() or len(engine.items("pods")) == 2)
+    assert not serve & {pod["metadata"]["name"] for pod in engine.items("pods")}
+
+
+def test_without_a_preflight_nothing_is_tried(machine: Machine) -> None:
+    engine = machine.engine
+    machine.taken = 1
+    engine.apply("assistant", **SPEC, rollout={"preflight": False})
+    rolled(machine, 0)
+    engine.apply("assistant", **SPEC, rollout={"preflight": False}, vllm={"maxModelLen": 128})
+    names: set[str] = set()
+    rolled(machine, 0, lambda: names.update(pod["metadata"]["name"] for pod in engine.items("pods")))
+    assert not [name for name in names if "preflight" in name]
+
+
 def test_a_gpu_is_free(machine: Machine) -> None:
     engine = machine.engine
     engine.apply("assistant", **SPEC)

@@ -9,6 +9,7 @@ import pytest
 
 from modelport.kube.errors import Forbidden
 from modelport.kube.events import Recorder
+from modelport.kube.kinds import Kind
 from modelport.kube.lease import NotLeader
 from modelport.state.observed import Resource
 from modelport.state.status import Event
@@ -24,7 +25,7 @@ class Written:
         self.notes: list[str] = []
         self.times: list[str] = []
 
-    async def create_event(self, namespace: str, event: dict[str, Any]) -> None:
+    async def create(self, kind: Kind, namespace: str, event: dict[str, Any]) -> None:
         await asyncio.sleep(0)
         if self.refusals:
             raise self.refusals.pop()

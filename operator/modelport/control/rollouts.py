@@ -75,7 +75,7 @@ class Rollouts:
             memory.rollout = choice.why
         if view.facts is not None and preflight.needed(desired, view, choice):
             if not await self._tried(desired, observed, view, memory):
-                held = replace(desired, held=preflight.begins(desired, view))
+                held = replace(desired, tried=True, held=preflight.begins(desired, view))
                 return with_strategy(held, view.facts.strategy), None
         else:
             await self._clear(view, observed, memory)

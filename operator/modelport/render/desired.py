@@ -130,5 +130,7 @@ class Desired:
     """False when pods become ready without the model having been asked (no question known, or check.disabled)."""
     deadline: float
     """Seconds that a roll-out may take: scheduling, fetch and load."""
+    tried: bool = False
+    """A pod without devices tries it first."""
     held: bool = False
-    """The Deployment is left as it is for now: what needs no GPU is tried first."""
+    """The Deployment is left as it is meanwhile."""

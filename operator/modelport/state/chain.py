@@ -89,9 +89,9 @@ def _deployment(child: Child, view: Rollout, cause: Diagnosis | None) -> Link:
 
 
 def _pods(view: Rollout, cause: Diagnosis | None) -> Iterator[Link]:
-    """Those that are not ready, that of the diagnosis first; of the rest, how many there are."""
+    """Those that try a revision, those that are not ready, that of the diagnosis first; of the rest, how many there are."""
     ended = () if any(pod.current for pod in view.pods) else view.ended
-    waiting = [pod for pod in (*view.pods, *ended) if not pod.facts.ready]
+    waiting = [pod for pod in (*view.trials, *view.pods, *ended) if not pod.facts.ready]
     waiting.sort(key=lambda pod: (cause is None or pod.name != cause.pod, not pod.current))
     yield from (
         _pod(pod, cause if cause is not None and cause.pod == pod.name else None) for pod in islice(waiting, SHOWN)

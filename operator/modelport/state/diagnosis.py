@@ -140,7 +140,11 @@ def changes_in(observed: Observed) -> float | None:
 
 
 def _symptoms(observed: Observed, view: Rollout) -> Iterator[tuple[str, list[Symptom]]]:
-    """What is known about each of them, by name; last, why there is no pod. Pods of older templates are on their way out."""
+    """What is known about each of them, by name, first about those that try a revision; last, why there is no pod. Pods of older
+    templates are on their way out."""
+    for trial in view.trials:
+        if trial.current and not passed(trial):
+            yield trial.name, list(_of_pod(trial, observed))
     for pod in view.pods:
         if pod.current and not pod.facts.ready:
             yield pod.name, list(_of_pod(pod, observed))
@@ -148,9 +152,6 @@ def _symptoms(observed: Observed, view: Rollout) -> Iterator[tuple[str, list[Sym
         for pod in view.ended:
             if pod.current:
                 yield pod.name, [Symptom(Source.POD, pod.facts.rejected or "", {})]
-    for trial in view.trials:
-        if trial.current and not passed(trial):
-            yield trial.name, list(_of_pod(trial, observed))
     if view.facts is not None and view.facts.replica_failure is not None:
         yield "", [Symptom(Source.REPLICAS, view.facts.replica_failure, {})]
 

@@ -43,7 +43,7 @@ class State:
 
 def progress(desired: Desired, view: Rollout, past: Past) -> State:
     """Where the pods that are wanted now stand."""
-    if desired.held:
+    if desired.tried:
         return State(Reason.ROLLING_OUT, _TRIED)
     if pods_proved(desired, view) and past.same_generation and past.known and past.reconciling:
         return State(past.reason, past.message)

@@ -65,7 +65,7 @@ def judge(observed: Observed, desired: Desired | Invalid | None, view: Rollout, 
 def _unfinished(desired: Desired, observed: Observed, view: Rollout, past: Past) -> Verdict:
     """Pods are missing, or have not proved their model yet."""
     cause = diagnose(observed, desired.spec_hash)
-    if desired.held and cause is not None:
+    if desired.tried and cause is not None:
         text = f"the new revision was tried without a GPU, and the previous one goes on serving: {cause.message}"
         return _stalled(cause.reason, text) if cause.terminal else _waiting(cause.reason, text)
     if cause is not None and cause.terminal:
