@@ -6,9 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from modelport.cli.main import main
 from tests.cluster import Done, Kubectl
 from tests.engine.harness import Engine, until
 
@@ -96,3 +99,24 @@ def test_without_rights_or_a_cluster_it_says_so(engine: Engine, kubectl: Kubectl
     done = ask(kubectl, "assistant", "--kubeconfig", str(path))
     assert done.code == 1
     assert done.err.startswith("Error: no answer from the API server")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "just words", "a: [", "apiVersion: v1\nkind: Config\n", "contexts: 3\ncurrent-context: x\n"]
+)
+def test_a_kubeconfig_that_is_none(tmp_path: Path, text: str) -> None:
+    config = tmp_path / "config"
+    config.write_text(text)
+    done = CliRunner().invoke(main, ["why", "assistant", "--kubeconfig", str(config)])
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"Error: the credentials cannot be loaded from {config}: ")
+
+
+def test_a_context_that_is_named_needs_no_current_one(engine: Engine, kubectl: Kubectl, tmp_path: Path) -> None:
+    config = json.loads(kubectl("config", "view", "--raw", "-o", "json").out)
+    del config["current-context"]
+    config["contexts"][0]["context"]["namespace"] = engine.namespace
+    path = tmp_path / "config"
+    path.write_text(json.dumps(config))
+    done = ask(kubectl, "assistant", "--kubeconfig", str(path), "--context", config["contexts"][0]["name"])
+    assert done.err == f"Error: no ModelDeployment assistant in namespace {engine.namespace}; there is none\n"
