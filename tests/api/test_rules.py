@@ -26,6 +26,7 @@ TEXTS = {
     "app": ["a:b"],
     "interval": ["10s"],
     "timeout": ["1m"],
+    "surgeTimeout": ["10m"],
     "resource": ["amd.com/gpu"],
     "env.name": ["VLLM_API_KEY", "A"],
 }

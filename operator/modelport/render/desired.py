@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelport.api.names import Runtime
 from modelport.runtimes.base import Problem
 
-from .demand import Demand
+from .demand import Demand, demand_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,7 @@ SURGE = Strategy(1, 0)
 """One more, none less."""
 
 
-@dataclass(frozen=True, slots=True)
-class RolloutRules:
+class RolloutRules(NamedTuple):
     """What the spec says of roll-outs."""
 
     mode: Mode
@@ -117,8 +116,6 @@ class Desired:
     spec_hash: str
     template_hash: str
     """Of the pod template as it is rendered."""
-    demand: Demand
-    """What one of its pods needs of a node."""
     rollout: RolloutRules
     question: Question
     replicas: int
@@ -134,3 +131,15 @@ class Desired:
     """A pod without devices tries it first."""
     held: bool = False
     """The Deployment is left as it is meanwhile."""
+
+    @property
+    def template(self) -> Mapping[str, Any]:
+        """The pod template."""
+        deployment = next(child for child in self.children if child.kind == "Deployment")
+        template: Mapping[str, Any] = deployment.manifest["spec"]["template"]
+        return template
+
+    @property
+    def demand(self) -> Demand:
+        """What one of its pods needs of a node; worked out anew each time, as it is seldom asked for."""
+        return demand_of(self.template["spec"])

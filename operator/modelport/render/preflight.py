@@ -38,8 +38,7 @@ def name_of(resource: str, desired: Desired) -> str:
 
 def preflight(identity: Identity, desired: Desired, nodes: Iterable[str]) -> dict[str, Any]:
     """The pod, for one of these nodes."""
-    template = next(c.manifest["spec"]["template"] for c in desired.children if c.kind == "Deployment")
-    metadata, spec = template["metadata"], template["spec"]
+    metadata, spec = desired.template["metadata"], desired.template["spec"]
     return {
         "apiVersion": "v1",
         "kind": "Pod",

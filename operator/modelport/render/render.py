@@ -14,7 +14,6 @@ from modelport.runtimes.base import Problem, ServerFacts
 from modelport.runtimes.registry import RUNTIMES
 
 from . import configmap, overrides, podtemplate, sizes
-from .demand import demand_of
 from .deployment import deadline, deployment
 from .desired import Desired, Identity, Invalid, Question
 from .hashing import short_hash
@@ -126,7 +125,6 @@ def _desired(
         children=children,
         spec_hash=spec_hash,
         template_hash=template_hash,
-        demand=demand_of(template["spec"]),
         rollout=rules,
         question=_question(identity, spec, facts),
         replicas=replicas,

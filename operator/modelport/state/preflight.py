@@ -16,11 +16,11 @@ from modelport.state.strategy import Choice, rolling
 def needed(desired: Desired, view: Rollout, choice: Choice) -> bool:
     """Whether the choice would take a pod away that serves: by beginning so, or by turning a surge into a replacement."""
     facts = view.facts
-    if facts is None or choice.strategy.surge or not desired.rollout.preflight or not desired.demand.devices:
+    if facts is None or choice.strategy.surge or not desired.rollout.preflight or desired.replicas == 0:
         return False
     turns = desired.rollout.mode is Mode.AUTO and facts.strategy.surge > 0 and rolling(facts)
     serving = any(pod.facts.ready for pod in view.pods)
-    return serving and desired.replicas > 0 and (begins(desired, view) or turns)
+    return serving and (begins(desired, view) or turns) and bool(desired.demand.devices)
 
 
 def begins(desired: Desired, view: Rollout) -> bool:

@@ -12,8 +12,7 @@ from modelport.render.desired import Desired
 def references(desired: Desired) -> tuple[str, ...]:
     """Such as `Secret hf`, sorted; without what the operator itself makes."""
     made = {f"{child.kind} {child.name}" for child in desired.children}
-    template = next(child.manifest["spec"]["template"] for child in desired.children if child.kind == "Deployment")
-    return tuple(sorted(set(_volumes(template["spec"])) - made))
+    return tuple(sorted(set(_volumes(desired.template["spec"])) - made))
 
 
 def _volumes(pod: Mapping[str, Any]) -> Iterator[str]:

@@ -71,7 +71,7 @@ def changes_in(desired: Desired, observed: Observed, view: Rollout) -> float | N
     if desired.rollout.mode is not Mode.AUTO or view.facts is None or not view.facts.strategy.surge:
         return None
     patience = _patience(desired.rollout)
-    ages = [_age(pod, observed.now) for pod in view.pods if _lacking(pod, desired.demand)]
+    ages = [_age(pod, observed.now) for pod in view.pods if pod.facts.unschedulable and _lacking(pod, desired.demand)]
     return min((patience - age for age in ages if age < patience), default=None)
 
 
@@ -125,7 +125,7 @@ def _stuck(desired: Desired, view: Rollout, now: datetime) -> str | None:
         return None
     if facts.replica_failure is not None and "exceeded quota" in facts.replica_failure:
         return "the namespace's quota leaves no room beside the older pods"
-    for pod in view.pods:
+    for pod in (pod for pod in view.pods if pod.facts.unschedulable):
         lacks = _lacking(pod, desired.demand)
         if lacks and _age(pod, now) >= _patience(desired.rollout):
             return f"a new pod has waited {_patience(desired.rollout):g} s for {lacks}, which the older ones hold"
