@@ -87,8 +87,8 @@ FAILURES = {
     "image": Failure(
         app(image="localhost/no-such-image:1"),
         "ImagePull",
-        "image localhost/no-such-image:1 of container server cannot be pulled; check its name and tag, and whether the node"
-        " reaches the registry; a private one needs spec.imagePullSecrets",
+        "image localhost/no-such-image:1 of container server cannot be pulled: the node does not reach the registry; check the"
+        " name of the registry, and the node's network, DNS and proxy",
         {"image": IMAGE},
     ),
     "gpu": Failure(

@@ -14,6 +14,7 @@ from .world import (
     LOADING,
     OLD_SET,
     STARTED,
+    container,
     counts,
     made,
     observe,
@@ -138,3 +139,19 @@ def test_what_is_being_deleted_says_who_holds_it() -> None:
     held = tuple(replace(c, deleting=True, held_by=("x.io/hold",)) if c.kind == "Service" else c for c in children)
     states = {link.kind: link.state for link in why(observe(children=held)).chain.links}
     assert states["Service"] == "is being deleted, held by its finalizer x.io/hold"
+
+
+def test_what_tries_a_revision_comes_first_with_its_own_cause() -> None:
+    """The Deployment, and so the newest ReplicaSet, is still of the older template."""
+    why_not = {"waiting_reason": "ErrImageNeverPull", "waiting_message": "x"}
+    trial = pod(
+        container("agent", exit_code=0), container(**why_not), name="assistant-preflight-1", owner="uid-resource"
+    )
+    serving = pod(*STARTED, ready=True, name="pod-old", spec_hash="old", owner=OLD_SET)
+    answer = why(read(observe(counts(1), (trial, serving), sets=(replica_set("old", OLD_SET),))))
+    assert answer.cause is not None
+    assert (answer.cause.cause, answer.cause.pod) == ("image-never-pulled", "assistant-preflight-1")
+    assert [link.state for link in deployment(answer.chain).links] == [
+        "Running on node-1, tries the new revision, not ready",
+        "ready on node-1, of an older template",
+    ]

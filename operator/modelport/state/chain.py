@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from modelport.state.diagnosis import Diagnosis, diagnose
 from modelport.state.observed import Child, ContainerFacts, Observed, PodFacts, ReplicaSetFacts
@@ -46,10 +45,9 @@ class Why:
 
 
 def why(observed: Observed) -> Why:
-    """Why the resource is as it is, from what is there: the newest ReplicaSet tells which template is the current one."""
+    """Why the resource is as it is, from what is there."""
     resource, status = observed.resource, observed.resource.status
-    newest = _newest(observed)
-    spec_hash = newest.spec_hash if newest is not None else None
+    spec_hash = _current(observed)
     view, cause = rollout(observed, spec_hash), diagnose(observed, spec_hash)
     current = status.get("observedGeneration") == resource.generation
     phase, message = str(status.get("phase") or "Unknown"), str(status.get("message") or "")
@@ -57,6 +55,14 @@ def why(observed: Observed) -> Why:
     state = f"{phase}, generation {resource.generation}{seen}"
     links = tuple(_children(observed, view, cause))
     return Why(Link("ModelDeployment", resource.name, state, links=links), phase, message, cause, current)
+
+
+def _current(observed: Observed) -> str | None:
+    """The spec hash of the current template: that which is being tried, else that of the newest ReplicaSet."""
+    trials, newest = rollout(observed, None).trials, _newest(observed)
+    if trials:
+        return trials[0].facts.spec_hash
+    return newest.spec_hash if newest is not None else None
 
 
 def _newest(observed: Observed) -> ReplicaSetFacts | None:
@@ -93,9 +99,9 @@ def _pods(view: Rollout, cause: Diagnosis | None) -> Iterator[Link]:
     ended = () if any(pod.current for pod in view.pods) else view.ended
     waiting = [pod for pod in (*view.trials, *view.pods, *ended) if not pod.facts.ready]
     waiting.sort(key=lambda pod: (cause is None or pod.name != cause.pod, not pod.current))
-    yield from (
-        _pod(pod, cause if cause is not None and cause.pod == pod.name else None) for pod in islice(waiting, SHOWN)
-    )
+    for pod in waiting[:SHOWN]:
+        its_own = cause if cause is not None and cause.pod == pod.name else None
+        yield _pod(pod, its_own, trial=pod in view.trials)
     if len(waiting) > SHOWN:
         yield Link("Pod", f"and {len(waiting) - SHOWN} more", "not ready either")
     for pod in view.pods:
@@ -103,9 +109,10 @@ def _pods(view: Rollout, cause: Diagnosis | None) -> Iterator[Link]:
             yield Link("Pod", pod.name, f"ready on {pod.facts.node}{_age(pod)}")
 
 
-def _pod(pod: Pod, cause: Diagnosis | None) -> Link:
+def _pod(pod: Pod, cause: Diagnosis | None, *, trial: bool) -> Link:
     facts = pod.facts
     where = f" on {facts.node}" if facts.node else ", on no node yet"
+    where += ", tries the new revision" if trial else ""
     words = cause.words if cause is not None and not cause.container else ""
     links = (_container(container, facts, cause) for container in facts.containers)
     return Link("Pod", pod.name, f"{facts.phase}{where}, not ready{_age(pod)}", words, tuple(links))
