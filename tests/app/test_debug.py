@@ -51,8 +51,14 @@ def test_a_decision_is_explained(process: Process, cluster_api: ClusterApi, name
 
     take(cluster_api, namespace, "taken")
     apply(cluster_api, namespace, "taken")
-    until("it is refused", lambda: (process.explain(namespace, "taken")[1].get("queue") or {}).get("failures", 0) > 0)
-    _, document = process.explain(namespace, "taken")
+
+    def refused() -> dict[str, Any] | None:
+        """Told while it is not being tried again just now."""
+        found = process.explain(namespace, "taken")[1]
+        tried = (found.get("queue") or {}).get("failures", 0) > 0
+        return found if tried and found["inputs"]["memory"]["obstacles"] else None
+
+    document = until("it is refused", refused)
     assert document["inputs"]["memory"]["obstacles"][0]["reason"] == "NameTaken"
     assert document["result"]["result"] == "waiting"
     assert document["plan"]["apply"][0]["why"] == "nothing of ours has this name"
