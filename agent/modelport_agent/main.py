@@ -51,7 +51,8 @@ def main() -> NoReturn:
 
 
 def run_fetch(config: str, termination_log: Path, *, only_check: bool) -> int:
-    """0 when everything is in place, or could be fetched where that is all that is asked. On failure the process ends at once: other downloads may still be blocked."""
+    """0 when everything is in place, or could be fetched where that is all that is asked. On failure the process ends at once: other
+    downloads may still be blocked."""
     # huggingface_hub reads these when it is imported: no telemetry, no second download protocol, no update check.
     for name in ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_XET", "HF_HUB_DISABLE_UPDATE_CHECK"):
         os.environ.setdefault(name, "1")

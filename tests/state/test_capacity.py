@@ -9,7 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelport.state.capacity import Demand, Node, Quota, Room, admits, demand_of, milli, nodes_of, quota_of, room
+from modelport.state.capacity import (
+    Demand,
+    Node,
+    Quota,
+    Room,
+    admits,
+    demand_of,
+    milli,
+    nodes_of,
+    quota_of,
+    room,
+    use_of,
+)
 
 GPU = "nvidia.com/gpu"
 
@@ -145,7 +157,7 @@ def test_nodes_from_what_the_api_server_says() -> None:
         pod("4", None, "Pending", deletionTimestamp="2026-01-01T00:00:00Z"),
         pod("5", "gone"),
     ]
-    (found,), waiting = nodes_of([raw], pods)
+    (found,), waiting = nodes_of([raw], [use for one in pods if (use := use_of(one)) is not None])
     whole = {"cpu": 7910, "memory": 16 * 1024 * 1000, GPU: 2000, "pods": 110_000}
     assert found == Node("node-1", {"zone": "a"}, (TAINT,), True, whole, {**whole, "cpu": 6910, "pods": 109_000})
     assert [one.amounts["cpu"] for one in waiting] == [3000]

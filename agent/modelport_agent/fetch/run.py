@@ -70,7 +70,7 @@ def check(steps: Sequence[Step]) -> None:
 def first_byte(step: Download, source: Source, jobs: Sequence[Job]) -> None:
     """Ask for that of the largest file, as the download would; a web source's description has done so already. A hub lists the
     files of a gated repository to everybody."""
-    if isinstance(source, HubSource):
+    if isinstance(source, HubSource) and any(job.file.size for job in jobs):
         largest = max(jobs, key=lambda job: job.file.size or 0)
         headers = {**largest.transfer.headers, "Range": "bytes=0-0"}
         retrying(step.uri, lambda: open_url(step.uri, largest.file.url, headers).close())

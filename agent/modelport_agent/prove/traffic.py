@@ -19,11 +19,8 @@ TRITON_PATH = re.compile(r"/v2/models/(?P<model>[^/?]+)(?:/versions/(?P<version>
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 RIGHT, FAILED = ("stop", "length"), ("error",)  # of vLLM's reasons to finish; clients that went away are neither
 NOT_THE_MODELS = ("REJECTED", "CANCELED")  # of Triton's reasons to fail: a full queue, a client that went away
-BY_SUCCESS_ALONE = (
-    None,
-    "completion",
-    "chat",
-)  # tasks of whose right answers nothing more is looked at than vLLM does itself
+# tasks of whose right answers nothing more is looked at than vLLM does itself
+BY_SUCCESS_ALONE = (None, "completion", "chat")
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Asked:
-    """Whose requests are proof: labels that a count has to carry. None for vLLM, which serves one model."""
+    """Whose requests are proof: labels that a count has to carry; none for vLLM, which serves one model."""
 
     labels: tuple[tuple[str, str], ...] = ()
 

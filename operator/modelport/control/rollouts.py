@@ -23,11 +23,11 @@ from modelport.render.deployment import with_strategy
 from modelport.render.desired import Desired, Identity
 from modelport.render.preflight import preflight as render_preflight
 from modelport.state import preflight
-from modelport.state.capacity import Node, Room, nodes_of, quota_of, room
+from modelport.state.capacity import Node, Room, nodes_of, quota_of, room, use_of
 from modelport.state.observed import Key, Observed, PodFacts
 from modelport.state.refusal import refused
 from modelport.state.rollout import Pod, Rollout, rollout
-from modelport.state.strategy import Choice, Unseen, changes_in, choose, rolling
+from modelport.state.strategy import Choice, Unseen, begins, changes_in, choose, rolling
 
 SEEN_FOR = 5.0
 """Seconds for which a look at all nodes and pods serves further decisions."""
@@ -75,7 +75,7 @@ class Rollouts:
             memory.rollout = choice.why
         if view.facts is not None and preflight.needed(desired, view, choice):
             if not await self._tried(desired, observed, view, memory):
-                held = replace(desired, tried=True, held=preflight.begins(desired, view))
+                held = replace(desired, tried=True, held=begins(desired, view.facts))
                 return with_strategy(held, view.facts.strategy), None
         else:
             await self._clear(view, observed, memory)
@@ -102,11 +102,9 @@ class Rollouts:
             await self._cluster.create(POD, resource.namespace, body)
         except Conflict:
             return False  # it has just been made, or is just going
-        except Forbidden as refusal:
-            if refusal.missing_right:
+        except (Forbidden, Invalid) as refusal:
+            if isinstance(refusal, Forbidden) and refusal.missing_right:
                 return True
-            memory.trial = refused(Reason.CHILD_REFUSED, "Pod", body["metadata"]["name"], refusal.message)
-        except Invalid as refusal:
             memory.trial = refused(Reason.CHILD_REFUSED, "Pod", body["metadata"]["name"], refusal.message)
         return False
 
@@ -134,8 +132,9 @@ class Rollouts:
         if self._sight is None or now - self._sight.at >= SEEN_FOR:
             self._given = [one for one in self._given if now - one.at < HELD_FOR and not self._taken(one)]
             nodes = [raw async for raw in self._cluster.everything(NODE)]
-            pods = [raw async for raw in self._cluster.everything(POD, query=_ALIVE)]
-            self._sight = _Sight(now, *nodes_of(nodes, pods))
+            pods = self._cluster.everything(POD, query=_ALIVE)
+            uses = [use async for raw in pods if (use := use_of(raw)) is not None]  # bodies must not pile up
+            self._sight = _Sight(now, *nodes_of(nodes, uses))
         return self._sight
 
     def _give(self, desired: Desired, observed: Observed, slots: int) -> None:

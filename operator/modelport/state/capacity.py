@@ -136,18 +136,30 @@ _OPERATORS: Mapping[str, Callable[[str | None, Sequence[str]], bool]] = {
 }
 
 
-def nodes_of(nodes: Iterable[Raw], pods: Iterable[Raw]) -> tuple[tuple[Node, ...], tuple[Demand, ...]]:
-    """The nodes with what their pods leave free, and the demands of pods that have none yet, from the API server's JSON."""
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a pod takes, and of which node; None while it waits for one."""
+
+    node: str | None
+    demand: Demand
+
+
+def use_of(pod: Raw) -> Use | None:
+    """From the API server's JSON; None of a pod that takes nothing any more, or will never take anything."""
+    node = pod["spec"].get("nodeName") or None
+    over = (pod.get("status") or {}).get("phase") in _OVER or (node is None and "deletionTimestamp" in pod["metadata"])
+    return None if over else Use(node, demand_of(pod["spec"]))
+
+
+def nodes_of(nodes: Iterable[Raw], uses: Iterable[Use]) -> tuple[tuple[Node, ...], tuple[Demand, ...]]:
+    """The nodes with what pods leave free, and the demands of pods that have none yet."""
     used: dict[str, dict[str, int]] = {}
     waiting: list[Demand] = []
-    for pod in pods:
-        if (pod.get("status") or {}).get("phase") in _OVER:
-            continue
-        demand, name = demand_of(pod["spec"]), pod["spec"].get("nodeName")
-        if name:
-            used[name] = total(used.get(name, {}), demand.amounts)
-        elif "deletionTimestamp" not in pod["metadata"]:
-            waiting.append(demand)
+    for use in uses:
+        if use.node is None:
+            waiting.append(use.demand)
+        else:
+            used[use.node] = total(used.get(use.node, {}), use.demand.amounts)
     return tuple(_node(node, used.get(node["metadata"]["name"], {})) for node in nodes), tuple(waiting)
 
 

@@ -10,7 +10,7 @@ from modelport.render.desired import Desired, Mode
 from modelport.render.preflight import SHELL, name_of
 from modelport.state.observed import ContainerFacts, Observed
 from modelport.state.rollout import Pod, Rollout
-from modelport.state.strategy import Choice, rolling
+from modelport.state.strategy import Choice, begins, rolling
 
 
 def needed(desired: Desired, view: Rollout, choice: Choice) -> bool:
@@ -20,12 +20,7 @@ def needed(desired: Desired, view: Rollout, choice: Choice) -> bool:
         return False
     turns = desired.rollout.mode is Mode.AUTO and facts.strategy.surge > 0 and rolling(facts)
     serving = any(pod.facts.ready for pod in view.pods)
-    return serving and (begins(desired, view) or turns) and bool(desired.demand.devices)
-
-
-def begins(desired: Desired, view: Rollout) -> bool:
-    """Whether the Deployment still has another template."""
-    return view.facts is not None and view.facts.template_hash != desired.template_hash
+    return serving and (begins(desired, facts) or turns) and bool(desired.demand.devices)
 
 
 def of(desired: Desired, observed: Observed, view: Rollout) -> Pod | None:

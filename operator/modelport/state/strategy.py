@@ -52,13 +52,18 @@ def choose(desired: Desired, observed: Observed, view: Rollout, room: Room | Uns
     rules, facts = desired.rollout, view.facts
     if rules.mode is not Mode.AUTO or facts is None or not view.pods or desired.replicas == 0:
         return Choice(resting(rules))
-    if facts.template_hash != desired.template_hash:
+    if begins(desired, facts):
         return _begin(desired, view, room)
     if not rolling(facts):
         return Choice(resting(rules))
     if facts.strategy.surge and (waits := _stuck(desired, view, observed.now)):
         return Choice(replacing(rules), f"{_one_at_a_time(rules)}: {waits}")
     return Choice(facts.strategy)
+
+
+def begins(desired: Desired, facts: DeploymentFacts) -> bool:
+    """Whether the Deployment still has another template."""
+    return facts.template_hash != desired.template_hash
 
 
 def rolling(facts: DeploymentFacts) -> bool:
